@@ -1,0 +1,130 @@
+// The header or trailer fields of one message, in order (RFC 9110, section 5).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/arena.h"
+#include "base/ascii.h"
+#include "http/field_name.h"
+
+namespace sluice::http {
+
+struct Field {
+  std::string_view name;   // as received or as to be sent; compared without case
+  std::string_view value;  // without surrounding white space; bytes 0x20-0x7e, 0x80-0xff and tab only
+  FieldName id = FieldName::kUnknown;
+};
+
+/// A list of fields in an arena that must outlive it. Texts are borrowed: they live in the arena, in the
+/// configuration or in static storage. Not thread-safe.
+class Fields {
+ public:
+  explicit Fields(Arena& arena) : arena_(&arena) {}
+
+  std::span<const Field> all() const { return {fields_, count_}; }
+  auto begin() const { return all().begin(); }
+  auto end() const { return all().end(); }
+  size_t size() const { return count_; }
+  bool empty() const { return count_ == 0; }
+
+  bool has(FieldName id) const { return present_ >> static_cast<int>(id) & 1; }
+  /// The first field of that name, or null.
+  const Field* find(FieldName id) const {
+    if (!has(id)) return nullptr;
+    for (const Field& field : all())
+      if (field.id == id) return &field;
+    return nullptr;
+  }
+  /// By text, for configured names; `name` may be in any case.
+  const Field* find(std::string_view name) const {
+    FieldName id = intern_field_name(name);
+    if (id != FieldName::kUnknown) return find(id);
+    for (const Field& field : all())
+      if (field.id == id && ascii::equal_ignoring_case(field.name, name)) return &field;
+    return nullptr;
+  }
+  /// The value of the first field of that name, or empty.
+  std::string_view value(FieldName id) const {
+    const Field* field = find(id);
+    return field ? field->value : std::string_view();
+  }
+  size_t count(FieldName id) const {
+    size_t n = 0;
+    if (has(id))
+      for (const Field& field : all()) n += field.id == id;
+    return n;
+  }
+
+  void add(const Field& field) {
+    if (count_ == capacity_) [[unlikely]]
+      grow();
+    fields_[count_++] = field;
+    present_ |= uint64_t{1} << static_cast<int>(field.id);
+  }
+  void add(FieldName id, std::string_view value) { add(Field{field_name_text(id), value, id}); }
+  void add(std::string_view name, std::string_view value) { add(Field{name, value, intern_field_name(name)}); }
+
+  /// Removes every field for which `predicate(field)` holds, keeping the order of the rest.
+  template <class Predicate>
+  void remove_if(Predicate predicate) {
+    size_t kept = 0;
+    uint64_t present = 0;
+    for (size_t i = 0; i < count_; ++i) {
+      if (predicate(const_cast<const Field&>(fields_[i]))) continue;
+      present |= uint64_t{1} << static_cast<int>(fields_[i].id);
+      if (kept != i) fields_[kept] = fields_[i];
+      ++kept;
+    }
+    count_ = static_cast<uint32_t>(kept);
+    present_ = present;
+  }
+  void remove(FieldName id) {
+    if (has(id)) remove_if([id](const Field& field) { return field.id == id; });
+  }
+  void remove(std::string_view name) {
+    FieldName id = intern_field_name(name);
+    if (id != FieldName::kUnknown) return remove(id);
+    remove_if([&](const Field& f) { return f.id == id && ascii::equal_ignoring_case(f.name, name); });
+  }
+  /// Replaces all fields of that name by one, at the place of the first, or adds it at the end.
+  void set(const Field& field) {
+    bool placed = false;
+    if (has(field.id)) {
+      remove_if([&](const Field& old) {
+        if (old.id != field.id || !ascii::equal_ignoring_case(old.name, field.name)) return false;
+        if (placed) return true;
+        const_cast<Field&>(old) = field;
+        placed = true;
+        return false;
+      });
+    }
+    if (!placed) add(field);
+  }
+  void set(FieldName id, std::string_view value) { set(Field{field_name_text(id), value, id}); }
+  void set(std::string_view name, std::string_view value) { set(Field{name, value, intern_field_name(name)}); }
+
+  void clear() {
+    count_ = 0;
+    present_ = 0;
+  }
+  Arena& arena() const { return *arena_; }
+
+ private:
+  void grow() {
+    uint32_t capacity = capacity_ ? capacity_ * 2 : 16;
+    std::span<Field> larger = arena_->allocate_array<Field>(capacity);
+    std::copy(fields_, fields_ + count_, larger.begin());
+    fields_ = larger.data();
+    capacity_ = capacity;
+  }
+
+  Arena* arena_;
+  Field* fields_ = nullptr;
+  uint64_t present_ = 0;  // bit i: a field whose FieldName is i is there (bit 0: an unknown one)
+  uint32_t count_ = 0;
+  uint32_t capacity_ = 0;
+};
+
+}  // namespace sluice::http
