@@ -1,4 +1,5 @@
-// ASCII without locale: case, digits, trimming. HTTP's and our configuration's texts are compared with these only.
+// ASCII without locale: case, digits, trimming. HTTP's and our configuration's texts are compared with these
+// only.
 #pragma once
 
 #include <cstddef>

@@ -13,7 +13,9 @@ enum class Method : uint8_t { kGet, kHead, kPost, kPut, kPatch, kDelete, kOption
 Method parse_method(std::string_view text);
 std::string_view method_text(Method method);  // empty for kOther
 /// RFC 9110, section 9.2.2; kOther counts as not idempotent.
-constexpr bool is_idempotent(Method m) { return m != Method::kPost && m != Method::kPatch && m < Method::kConnect; }
+constexpr bool is_idempotent(Method m) {
+  return m != Method::kPost && m != Method::kPatch && m < Method::kConnect;
+}
 
 enum class Version : uint8_t { kHttp10, kHttp11, kHttp2 };
 std::string_view version_text(Version version);  // "HTTP/1.1"

@@ -1,0 +1,138 @@
+#include "io/epoll/epoll_loop.h"
+
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "io/epoll/epoll_listener.h"
+#include "io/epoll/epoll_stream.h"
+
+namespace sluice::io {
+
+namespace {
+
+int64_t read_clock(clockid_t clock) {
+  timespec t;
+  clock_gettime(clock, &t);
+  return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
+}
+
+int check(int descriptor, const char* what) {
+  if (descriptor < 0) throw std::system_error(errno, std::system_category(), what);
+  return descriptor;
+}
+
+}  // namespace
+
+/// The descriptor that `post` from another thread makes ready.
+class EpollLoop::Waker final : public EpollTarget {
+ public:
+  explicit Waker(EpollLoop& loop) : loop_(loop) {}
+  void on_events(uint32_t) override {
+    uint64_t count;
+    [[maybe_unused]] ssize_t n = read(loop_.wake_, &count, sizeof count);
+    loop_.run_posted();
+  }
+
+ private:
+  EpollLoop& loop_;
+};
+
+EpollLoop::EpollLoop(uint64_t seed) : Loop(seed) {
+  epoll_ = check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  wake_ = check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
+  waker_ = std::make_unique<Waker>(*this);
+  auto watched = watch(wake_, *waker_, EPOLLIN);
+  if (!watched) throw std::system_error(watched.error().system, std::system_category(), "epoll_ctl");
+  update_time();
+}
+
+EpollLoop::~EpollLoop() {
+  close(wake_);
+  close(epoll_);
+}
+
+void EpollLoop::update_time() {
+  Instant now{Duration(read_clock(CLOCK_MONOTONIC))};
+  if (now - wall_checked_ > std::chrono::milliseconds(100)) {
+    wall_checked_ = now;
+    wall_offset_ = Duration(read_clock(CLOCK_REALTIME)) - now.time_since_epoch();
+  }
+  set_time(now, WallTime(now.time_since_epoch() + wall_offset_));
+}
+
+void EpollLoop::run() {
+  CurrentLoop current(*this);
+  stopped_ = false;
+  while (!stopped_) {
+    timers().advance(now());
+    run_ready();
+    wait_and_dispatch();
+  }
+}
+
+void EpollLoop::wait_and_dispatch() {
+  int timeout = 0;
+  if (!has_ready()) {
+    Instant next = timers().next_due();
+    if (next == kNever) {
+      timeout = -1;
+    } else if (next > now()) {
+      // Rounded up: a turn that comes too early finds nothing due and spins.
+      int64_t ms = ((next - now()).count() + 999'999) / 1'000'000;
+      timeout = static_cast<int>(std::min<int64_t>(ms, 60'000));
+    }
+  }
+  if (timeout != 0) {
+    Instant turn_began = now();
+    add_busy(read_clock(CLOCK_MONOTONIC) - turn_began.time_since_epoch().count());
+  }
+  int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout);
+  update_time();
+  event_count_ = std::max(count, 0);
+  for (next_event_ = 0; next_event_ < event_count_;) {
+    epoll_event& event = events_[static_cast<size_t>(next_event_++)];
+    if (event.data.ptr) static_cast<EpollTarget*>(event.data.ptr)->on_events(event.events);
+  }
+  event_count_ = 0;
+}
+
+void EpollLoop::wake() {
+  uint64_t one = 1;
+  [[maybe_unused]] ssize_t n = write(wake_, &one, sizeof one);
+}
+
+Result<> EpollLoop::watch(int descriptor, EpollTarget& target, uint32_t events) {
+  epoll_event event{};
+  event.events = events | EPOLLET;
+  event.data.ptr = &target;
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) < 0)
+    return std::unexpected(error_from_errno(errno));
+  return {};
+}
+
+void EpollLoop::forget(const EpollTarget& target) {
+  for (int i = next_event_; i < event_count_; ++i) {
+    epoll_event& event = events_[static_cast<size_t>(i)];
+    if (event.data.ptr == &target) event.data.ptr = nullptr;
+  }
+}
+
+Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& address, ListenOptions options) {
+  return EpollListener::open(*this, address, options);
+}
+
+Task<Result<std::unique_ptr<Stream>>> EpollLoop::connect(Address address, CancelToken& token) {
+  auto stream = EpollStream::start_connect(*this, address);
+  if (!stream) co_return std::unexpected(stream.error());
+  (*stream)->bind(token);
+  auto connected = co_await (*stream)->connected();
+  if (!connected) co_return std::unexpected(connected.error());
+  (*stream)->unbind();
+  co_return std::move(*stream);
+}
+
+}  // namespace sluice::io
