@@ -1,4 +1,5 @@
-// Names of header fields that the gateway itself looks at, interned to small numbers when a message is parsed.
+// Names of header fields that the gateway itself looks at, interned to small numbers when a message is
+// parsed.
 #pragma once
 
 #include <cstdint>

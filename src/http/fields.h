@@ -64,7 +64,9 @@ class Fields {
     present_ |= uint64_t{1} << static_cast<int>(field.id);
   }
   void add(FieldName id, std::string_view value) { add(Field{field_name_text(id), value, id}); }
-  void add(std::string_view name, std::string_view value) { add(Field{name, value, intern_field_name(name)}); }
+  void add(std::string_view name, std::string_view value) {
+    add(Field{name, value, intern_field_name(name)});
+  }
 
   /// Removes every field for which `predicate(field)` holds, keeping the order of the rest.
   template <class Predicate>
@@ -103,7 +105,9 @@ class Fields {
     if (!placed) add(field);
   }
   void set(FieldName id, std::string_view value) { set(Field{field_name_text(id), value, id}); }
-  void set(std::string_view name, std::string_view value) { set(Field{name, value, intern_field_name(name)}); }
+  void set(std::string_view name, std::string_view value) {
+    set(Field{name, value, intern_field_name(name)});
+  }
 
   void clear() {
     count_ = 0;
