@@ -46,9 +46,12 @@ struct Request {
   std::string_view method_text;  // as received
   std::string_view target;       // as received, for the log only
   std::string_view authority;    // host[:port], lower case, from the target or `Host`; empty only in HTTP/1.0
-  std::string_view path;         // normalised (see http/path.h); "*" for `OPTIONS *`
-  std::string_view query;        // untouched, without its "?"
-  bool has_query = false;        // tells "/a?" from "/a"
+  std::string_view path;         // normalised (see http/path.h); "*" for `OPTIONS *`, empty for CONNECT
+  std::string_view path_unmerged;   // the same with repeated slashes kept, for APIs that keep them
+  bool had_repeated_slash = false;  // as in NormalisedPath, for APIs that refuse them
+  bool had_encoded_slash = false;
+  std::string_view query;  // untouched, without its "?"
+  bool has_query = false;  // tells "/a?" from "/a"
   BodyLength body;
   Fields fields;  // without `Host`, framing and hop-by-hop fields once the codec has handed it over
 };
