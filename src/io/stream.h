@@ -54,7 +54,7 @@ class Stream : public Cancellable {
   WriteAwait write(std::span<const iovec> pieces) { return {*this, pieces}; }
 
   /// Gives back bytes that the next `read` returns; at most one lease at a time.
-  void unread(Lease lease) { unread_ = std::move(lease); }
+  void unread(Lease&& lease) { unread_ = std::move(lease); }
   bool has_unread() const { return !unread_.empty(); }
 
   /// Sends the end of the stream after what was written.
@@ -67,6 +67,18 @@ class Stream : public Cancellable {
   virtual bool dirty() = 0;
 
   virtual Address peer() const = 0;
+
+  /// Told when something arrives while nobody reads, at most once for each arrival; it may destroy the
+  /// stream.
+  class Observer {
+   public:
+    /// `broken`: no byte can be sent or received any more. Otherwise there are bytes or an end to be read.
+    virtual void on_disturbed(bool broken) = 0;
+
+   protected:
+    ~Observer() = default;
+  };
+  void observe(Observer* observer) { observer_ = observer; }
 
   /// For progress timeouts: bytes that have passed so far.
   uint64_t bytes_read() const { return bytes_read_; }
@@ -83,6 +95,7 @@ class Stream : public Cancellable {
   virtual void wait_write(std::coroutine_handle<> waiter, Result<>* result) = 0;
 
   Lease unread_;
+  Observer* observer_ = nullptr;
   uint64_t bytes_read_ = 0;
   uint64_t bytes_written_ = 0;
 };

@@ -180,7 +180,9 @@ void EpollStream::on_events(uint32_t events) {
     // Both wait. The writer goes by way of the queue, for the stream may be gone once the first was resumed.
     on_output_queued();
   }
-  if (reader_ && input) on_input();
+  if (!input) return;
+  if (reader_) return on_input();
+  if (observer_) observer_->on_disturbed(events & (EPOLLHUP | EPOLLERR));
 }
 
 void EpollStream::on_input() {

@@ -1,0 +1,108 @@
+#include "http/h1/server_connection.h"
+
+#include "http/h1/server_exchange.h"
+#include "io/sleep.h"
+
+namespace sluice::http::h1 {
+
+namespace {
+
+/// How long and how much is read and thrown away after the last response, so that the client can read that
+/// response: closing with unread bytes in the socket would reset the connection (RFC 9112, section 9.6).
+constexpr Duration kLingerTime = std::chrono::seconds(2);
+constexpr size_t kLingerBytes = 1 << 20;
+
+/// The first block of an exchange's arena, from the loop's pool.
+class ArenaBlock {
+ public:
+  ArenaBlock() : block_(static_cast<std::byte*>(io::allocate_frame(Arena::kBlockBytes))) {}
+  ArenaBlock(const ArenaBlock&) = delete;
+  ArenaBlock& operator=(const ArenaBlock&) = delete;
+  ~ArenaBlock() { io::release_frame(block_, Arena::kBlockBytes); }
+  std::span<std::byte> bytes() const { return {block_, Arena::kBlockBytes}; }
+
+ private:
+  std::byte* block_;
+};
+
+}  // namespace
+
+ServerConnection::ServerConnection(io::Loop& loop, std::unique_ptr<io::Stream> stream,
+                                   RequestHandler& handler, uint16_t listener)
+    : loop_(loop), handler_(handler), stream_(std::move(stream)), timer_(loop, token_), listener_(listener) {
+  stream_->bind(token_);
+  stream_->observe(this);
+  handler_.count_connections(listener_, 1, 0);
+}
+
+ServerConnection::~ServerConnection() {
+  set_active(false);
+  handler_.count_connections(listener_, -1, 0);
+}
+
+void ServerConnection::set_active(bool active) {
+  if (active != active_) handler_.count_connections(listener_, 0, active ? 1 : -1);
+  active_ = active;
+}
+
+void ServerConnection::drain() {
+  draining_ = true;
+  if (!active_) token_.cancel(io::CancelReason::kDrain);
+}
+
+void ServerConnection::on_disturbed(bool broken) {
+  // An end is no reason to stop: a client may close its side once it has asked (RFC 9112, section 9.6).
+  if (broken) token_.cancel(io::CancelReason::kClientGone);
+}
+
+io::Task<bool> ServerConnection::serve_request() {
+  ArenaBlock block;
+  Arena arena(block.bytes());
+  Request request(arena);
+  Http1Exchange exchange(*this, arena, request);
+  auto head = co_await exchange.read_head();
+  if (head == Http1Exchange::Head::kNothing) co_return false;
+  co_await handler_.handle(exchange);
+  auto next = co_await exchange.finish();
+  if (next == Http1Exchange::Next::kLinger) co_await close_lingering();
+  co_return next == Http1Exchange::Next::kKeepAlive;
+}
+
+io::Task<> ServerConnection::close_lingering() {
+  io::CancelToken token;
+  io::Deadline deadline(loop_, loop_.now() + kLingerTime, token);
+  stream_->bind(token);
+  stream_->shutdown_write();
+  for (size_t seen = 0; seen < kLingerBytes;) {
+    auto lease = co_await stream_->read();
+    if (!lease || lease->empty()) break;
+    seen += lease->size();
+  }
+  stream_->unbind();
+}
+
+io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, RequestHandler& handler,
+                            uint16_t listener, IntrusiveList<ServerConnection>& connections) {
+  ServerConnection connection(loop, std::move(stream), handler, listener);
+  connections.push_back(connection);
+  connection.timer_.begin(Phase::kHead, handler.timeouts().header);
+  bool first = true;
+  for (;;) {
+    if (!first) connection.timer_.begin(Phase::kKeepAlive, handler.timeouts().keep_alive);
+    auto ready = co_await connection.stream_->readable();
+    if (!ready) {
+      // A request that has arrived just before the drain is still answered.
+      bool arrived = connection.token_.reason() == io::CancelReason::kDrain && connection.stream_->dirty();
+      if (!arrived) break;
+      connection.token_.reset();
+    }
+    first = false;
+    connection.set_active(true);
+    bool again = co_await connection.serve_request();
+    connection.set_active(false);
+    if (!again || connection.draining_) break;
+    connection.timer_.reset();
+  }
+}
+
+}  // namespace sluice::http::h1

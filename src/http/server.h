@@ -1,0 +1,102 @@
+// The server side of HTTP as a gateway sees it, whatever version carries it: a connection hands over
+// exchanges, one coroutine handles each.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/arena.h"
+#include "http/body.h"
+#include "http/exchange_timer.h"
+#include "http/limits.h"
+#include "http/message.h"
+#include "io/address.h"
+#include "io/cancel.h"
+#include "io/loop.h"
+#include "io/task.h"
+
+namespace sluice::http {
+
+/// How a response went out.
+enum class SendOutcome : uint8_t {
+  kComplete,
+  kClientFailed,  // the client left, or took nothing for too long
+  kSourceFailed,  // the body broke off: the connection is broken too, so that nobody takes it for whole
+};
+
+/// One request and its answer on a connection. Lives until `RequestHandler::handle` returns.
+class ServerExchange {
+ public:
+  Arena& arena;
+  Request& request;
+  io::Loop& loop;
+  io::CancelToken& token;  // cancelled when the client is gone or a deadline has passed
+  ExchangeTimer& timer;
+  io::Address peer;
+  uint16_t listener;  // index of the listener that accepted the connection
+  Instant began;      // when the first byte of the request was seen
+
+  /// Not null: the request could not be read and must be answered with this; the other fields may be empty.
+  const Error* refused = nullptr;
+  /// The request's body, or null when none comes.
+  BodyReader* request_body = nullptr;
+  bool expects_continue =
+      false;  // the client waits for 100 before it sends its body (RFC 9110, section 10.1.1)
+  bool te_trailers = false;
+  std::string_view upgrade;  // the protocol asked for; empty: none
+
+  /// The most bytes that `request_body` will give: more is an error with 413.
+  virtual void limit_request_body(uint64_t bytes) = 0;
+  /// Bytes of the request that have come, and of the response that have gone out, heads included.
+  virtual uint64_t request_bytes() const = 0;
+  virtual uint64_t response_bytes() const = 0;
+
+  /// A 1xx other than 101; dropped for HTTP/1.0 clients and once the final response has begun.
+  virtual io::Task<void> send_informational(const Response& response) = 0;
+  /// The final response, once. `response.body` says how much is coming; framing, `Connection` and `Date` are
+  /// added. With a body that breaks off or has another length than announced the connection is broken.
+  virtual io::Task<SendOutcome> send(Response& response, Body body, TransferWatch::Bounds bounds) = 0;
+  /// Instead of a response: the connection ends here without a further byte.
+  virtual void abandon() = 0;
+  bool response_started() const { return response_started_; }
+
+ protected:
+  ServerExchange(Arena& exchange_arena, Request& exchange_request, io::Loop& exchange_loop,
+                 io::CancelToken& exchange_token, ExchangeTimer& exchange_timer, io::Address exchange_peer,
+                 uint16_t exchange_listener)
+      : arena(exchange_arena),
+        request(exchange_request),
+        loop(exchange_loop),
+        token(exchange_token),
+        timer(exchange_timer),
+        peer(exchange_peer),
+        listener(exchange_listener),
+        began(exchange_loop.now()) {}
+  ~ServerExchange() = default;
+  bool response_started_ = false;
+};
+
+struct ServerTimeouts {
+  Duration header = std::chrono::seconds(10);
+  Duration body_progress = std::chrono::seconds(10);
+  Duration keep_alive = std::chrono::seconds(75);
+};
+
+/// What a server connection needs of the gateway. One per worker.
+class RequestHandler {
+ public:
+  /// Asked anew for each request, so that a reload takes effect on connections that stand.
+  virtual const Limits& limits() const = 0;
+  virtual const ServerTimeouts& timeouts() const = 0;
+  /// The text of a `Date` field for now.
+  virtual std::string_view date() = 0;
+  /// Sends an answer, or abandons. An exception breaks the connection.
+  virtual io::Task<void> handle(ServerExchange& exchange) = 0;
+  /// Connections of a listener that came (+1) and went (-1), and those with a request in hand.
+  virtual void count_connections(uint16_t listener, int open, int active) = 0;
+
+ protected:
+  ~RequestHandler() = default;
+};
+
+}  // namespace sluice::http
