@@ -1,0 +1,284 @@
+// The configuration document as plain structs: the shape and the names of the contract, section 2. What came
+// out of the loader is complete and consistent: names exist, `use` is expanded, every route has exactly one
+// action.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.h"
+#include "config/policy_entry.h"
+#include "config/struct_type.h"
+#include "config/types.h"
+#include "config/values.h"
+
+namespace sluice::config {
+
+// --- gateway: what belongs to the process ---
+
+struct Listener {
+  std::string name;
+  Address address;
+  Origin origin;
+  static const Struct<Listener>& schema();
+};
+
+/// How many event loops.
+struct Workers {
+  uint32_t count = 0;  // 0: auto, one a core
+};
+
+enum class IoBackend : uint8_t { kAuto, kEpoll };
+enum class AccessLogFormat : uint8_t { kJson, kText, kOff };
+enum class ErrorFormat : uint8_t { kProblem };
+
+struct Status {
+  Address address{.host = "127.0.0.1", .port = 8081};
+  static const Struct<Status>& schema();
+};
+
+struct GatewayLimits {
+  ByteSize request_target = kibibytes(8);
+  ByteSize request_head = kibibytes(32);
+  uint32_t request_fields = 100;
+  ByteSize request_body = mebibytes(16);
+  static const Struct<GatewayLimits>& schema();
+};
+
+struct GatewayTimeouts {
+  Duration header = std::chrono::seconds(10);
+  Duration body_progress = std::chrono::seconds(10);
+  Duration keep_alive = std::chrono::seconds(75);
+  Duration stream_idle = std::chrono::minutes(5);
+  Duration total{0};  // 0: none
+  static const Struct<GatewayTimeouts>& schema();
+};
+
+struct Drain {
+  Duration delay{0};
+  Duration timeout = std::chrono::seconds(30);
+  static const Struct<Drain>& schema();
+};
+
+struct AccessLog {
+  AccessLogFormat format = AccessLogFormat::kJson;
+  std::string path = "stdout";  // stdout | stderr | a file, relative to the working directory
+  static const Struct<AccessLog>& schema();
+};
+
+struct Errors {
+  ErrorFormat format = ErrorFormat::kProblem;
+  static const Struct<Errors>& schema();
+};
+
+struct Metrics {
+  bool per_route = false;
+  static const Struct<Metrics>& schema();
+};
+
+struct Gateway {
+  std::vector<Listener> listen;
+  Workers workers;
+  IoBackend io = IoBackend::kAuto;
+  Status status;
+  std::vector<IpPrefix> trusted_proxies;
+  GatewayLimits limits;
+  GatewayTimeouts timeouts;
+  Drain drain;
+  AccessLog access_log;
+  Errors errors;
+  Metrics metrics;
+  Origin origin;  // unknown when the document has no `gateway`
+  static const Struct<Gateway>& schema();
+};
+
+// --- what may stand on an API and on a route too; what is absent comes from the level outside ---
+
+struct InnerTimeouts {
+  std::optional<Duration> total;
+  static const Struct<InnerTimeouts>& schema();
+};
+struct InnerLimits {
+  std::optional<ByteSize> request_body;
+  static const Struct<InnerLimits>& schema();
+};
+struct InnerAccessLog {
+  std::optional<AccessLogFormat> format;
+  static const Struct<InnerAccessLog>& schema();
+};
+
+// --- upstreams ---
+
+enum class Balance : uint8_t { kRoundRobin };
+enum class UpstreamProtocol : uint8_t { kAuto, kH1 };
+
+struct Target {
+  TargetUrl url;
+  uint32_t weight = 1;  // 0: takes no requests
+  Origin origin;
+  static const Struct<Target>& schema();
+};
+
+/// Which `Host` an upstream gets.
+struct UpstreamHost {
+  enum class Kind : uint8_t { kReceived, kTarget, kLiteral };
+  Kind kind = Kind::kReceived;
+  std::string literal;
+  friend bool operator==(const UpstreamHost&, const UpstreamHost&) = default;
+};
+
+struct UpstreamTimeouts {
+  Duration connect = std::chrono::seconds(1);
+  Duration response_head = std::chrono::seconds(10);
+  Duration idle = std::chrono::seconds(60);
+  static const Struct<UpstreamTimeouts>& schema();
+};
+
+/// Why a request may be tried again.
+struct RetryCondition {
+  enum class Kind : uint8_t { kConnectFailure, kReset, kTimeout, kStatus };
+  Kind kind = Kind::kConnectFailure;
+  uint16_t status = 0;  // of kStatus
+  friend bool operator==(const RetryCondition&, const RetryCondition&) = default;
+};
+
+struct Retry {
+  uint32_t attempts = 2;  // the first counts
+  std::vector<RetryCondition> on{{RetryCondition::Kind::kConnectFailure, 0},
+                                 {RetryCondition::Kind::kReset, 0}};
+  static const Struct<Retry>& schema();
+};
+
+struct Upstream {
+  std::vector<Target> targets;
+  Balance balance = Balance::kRoundRobin;
+  UpstreamProtocol protocol = UpstreamProtocol::kAuto;
+  UpstreamHost host;
+  UpstreamTimeouts timeouts;
+  Retry retry;
+  Origin origin;
+  static const Struct<Upstream>& schema();
+};
+
+// --- APIs and routes ---
+
+struct SplitPart {
+  std::string upstream;
+  uint32_t weight = 1;
+  Origin origin;
+  static const Struct<SplitPart>& schema();
+};
+
+/// A value of JSON, as a body condition compares it: a quoted `5` is a string, a plain one a number.
+struct MatchValue {
+  ScalarKind kind = ScalarKind::kString;
+  std::string text;
+  friend bool operator==(const MatchValue&, const MatchValue&) = default;
+};
+
+struct RouteMatch {
+  Map<std::string> headers;
+  Map<std::string> query;
+  Map<MatchValue> body;  // by path: "$.a.b[0]"
+  static const Struct<RouteMatch>& schema();
+  bool empty() const { return headers.empty() && query.empty() && body.empty(); }
+};
+
+struct Respond {
+  uint16_t status = 200;
+  Map<std::string> headers;
+  std::string body;
+  Origin origin;
+  static const Struct<Respond>& schema();
+};
+
+struct Redirect {
+  std::string to;  // may name the path's parameters: "/new/{rest}"
+  uint16_t status = 302;
+  Origin origin;
+  static const Struct<Redirect>& schema();
+};
+
+struct Route {
+  std::string name;
+  std::vector<std::string> methods;  // empty: any
+  std::optional<std::string> path;   // below the API's; absent: everything
+  RouteMatch match;
+  int32_t priority = 0;
+  std::optional<std::string> upstream;  // absent, like `split`: the API's
+  std::vector<SplitPart> split;
+  std::optional<Respond> respond;
+  std::optional<Redirect> redirect;
+  PolicyList policies;
+  InnerTimeouts timeouts;
+  InnerLimits limits;
+  InnerAccessLog access_log;
+  Origin origin;
+  static const Struct<Route>& schema();
+};
+
+enum class RepeatedSlash : uint8_t { kMerge, kKeep, kReject };
+enum class EncodedSlash : uint8_t { kKeep, kReject };
+
+struct Api {
+  std::string version;
+  std::vector<std::string> listeners;  // empty: all
+  std::vector<std::string> hosts;      // lower case; "*.suffix" for any depth below; empty: any
+  std::string path = "/";              // a prefix of whole segments
+  bool strip_path = false;
+  std::optional<std::string> upstream;
+  std::vector<SplitPart> split;
+  InnerTimeouts timeouts;
+  InnerLimits limits;
+  InnerAccessLog access_log;
+  RepeatedSlash repeated_slash = RepeatedSlash::kMerge;
+  EncodedSlash encoded_slash = EncodedSlash::kKeep;
+  PolicyList policies;
+  std::vector<Route> routes;  // empty: every method and subpath is proxied
+  Origin origin;
+  static const Struct<Api>& schema();
+};
+
+// --- consumers ---
+
+struct Credential {
+  std::optional<std::string> api_key;
+  Origin origin;
+  static const Struct<Credential>& schema();
+};
+
+struct Consumer {
+  std::vector<std::string> groups;
+  std::vector<std::string> roles;
+  std::vector<Credential> credentials;
+  Origin origin;
+  static const Struct<Consumer>& schema();
+};
+
+// --- the whole ---
+
+struct Document {
+  uint32_t version = 1;
+  std::vector<std::string> include;
+  Gateway gateway;
+  Map<Upstream> upstreams;
+  Map<PolicyList> chains;
+  PolicyList policies;
+  Map<Api> apis;
+  Map<Consumer> consumers;
+  static const Struct<Document>& schema();
+};
+
+/// What holds for one route once gateway, API and route are laid over each other; the inner one wins.
+struct EffectiveSettings {
+  Duration total{0};  // 0: none
+  ByteSize request_body;
+  AccessLogFormat access_log = AccessLogFormat::kJson;
+};
+/// `route` is nullptr for an API without routes.
+EffectiveSettings effective_settings(const Gateway& gateway, const Api* api, const Route* route);
+
+}  // namespace sluice::config
