@@ -1,0 +1,166 @@
+// Who may present which secret: one table of credentials for the whole process, a million of them, changed
+// without a new snapshot while every worker reads it. Secrets are not in it: only their keyed digests are.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/arena.h"
+#include "store/epoch.h"
+#include "store/zeroed_pages.h"
+
+namespace sluice::store {
+
+/// HMAC-SHA-256 of a secret under the process's key. Comparing two takes the same time whatever they hold.
+struct Digest {
+  std::array<uint64_t, 4> words;
+
+  friend bool operator==(const Digest& a, const Digest& b) {
+    return ((a.words[0] ^ b.words[0]) | (a.words[1] ^ b.words[1]) | (a.words[2] ^ b.words[2]) |
+            (a.words[3] ^ b.words[3])) == 0;
+  }
+};
+
+/// Makes digests (RFC 2104, FIPS 180-4). The key is 32 random bytes drawn when the process starts; what
+/// depends on the key alone is computed once. Immutable, shared by all threads.
+class KeyedHasher {
+ public:
+  explicit KeyedHasher(std::span<const std::byte, 32> key);
+  Digest operator()(std::string_view secret) const;
+
+ private:
+  using State = std::array<uint32_t, 8>;  // SHA-256 after the key's block
+  State inner_;
+  State outer_;
+};
+
+/// What logs may show of a secret: its first four characters if it has at least 16, all four of them visible
+/// ASCII; else nothing, since it would reveal too much of it.
+class PublicPrefix {
+ public:
+  static constexpr size_t kLength = 4;
+  static constexpr size_t kMinimumSecret = 16;
+
+  PublicPrefix() = default;
+  static PublicPrefix of(std::string_view secret);
+  std::string_view view() const { return {text_.data(), text_[0] ? kLength : 0}; }
+  friend bool operator==(const PublicPrefix&, const PublicPrefix&) = default;
+
+ private:
+  std::array<char, kLength> text_{};
+};
+
+/// Whom a credential belongs to. Immutable; a reload makes a new one if anything of it changed.
+struct Consumer {
+  std::string name;
+  std::vector<std::string> groups;
+  std::vector<std::string> roles;
+  std::string groups_text;  // the groups, joined by ", ", as X-Consumer-Groups shows them
+
+  static Consumer of(std::string name, std::vector<std::string> groups, std::vector<std::string> roles);
+  friend bool operator==(const Consumer&, const Consumer&) = default;
+};
+
+/// One record of the table, immutable.
+struct Credential {
+  Digest digest;
+  const Consumer* consumer;
+  PublicPrefix prefix;
+};
+
+/// What an exchange keeps of a credential that it found. The texts are its own, in its arena.
+struct Identity {
+  std::string_view consumer;
+  std::string_view groups;  // joined, see Consumer::groups_text
+  std::string_view credential;
+  std::span<const std::string_view> roles;
+
+  static Identity copy(const Credential& credential, Arena& arena);
+};
+
+/// Digest -> credential. Any number of readers, wait-free against each other and against writers; writers
+/// exclude each other and may be any thread, usually the main loop's or the one that compiles configurations.
+///
+/// What `find` returns, and the Consumer behind it, stays valid until the reader's thread is next quiescent
+/// or offline (see EpochReader), thus not across a suspension. An exchange that needs it longer copies the
+/// few short texts (`Identity::copy`): it pins nothing, however long it streams, and nobody touches a shared
+/// count.
+class CredentialTable {
+ public:
+  /// A credential to be: `consumer` is an index into the consumers that come with it.
+  struct Entry {
+    Digest digest;
+    uint32_t consumer;
+    PublicPrefix prefix;
+  };
+  struct Replaced {
+    size_t added = 0;
+    size_t changed = 0;  // other consumer, consumer changed, or other prefix
+    size_t removed = 0;
+    size_t kept = 0;
+    /// Indices of entries whose digest an earlier entry has already; these were left out.
+    std::vector<size_t> duplicates;
+  };
+
+  explicit CredentialTable(EpochDomain& domain);
+  CredentialTable(const CredentialTable&) = delete;
+  CredentialTable& operator=(const CredentialTable&) = delete;
+  /// No reader may be left that uses this table.
+  ~CredentialTable();
+
+  /// The calling thread is online in the table's domain. nullptr: no such credential.
+  const Credential* find(const Digest& digest) const;
+
+  /// Makes the table hold exactly this. Readers see all of the old or all of the new. Records and consumers
+  /// that stay the same are kept, so a reload allocates for what changed, and 16 to 26 bytes a key for the
+  /// new index. Consumer names are unique; of two with one name the last counts.
+  Replaced replace_all(std::vector<Consumer> consumers, std::span<const Entry> entries);
+
+  /// Adds a consumer or replaces the one of that name for all of its credentials, each at its own moment.
+  /// Reads the whole table when the consumer existed and differs.
+  void put_consumer(Consumer consumer);
+  /// Adds a credential or gives it another owner. False: no consumer of that name.
+  bool upsert(const Digest& digest, std::string_view consumer, PublicPrefix prefix);
+  /// False: there was none.
+  bool erase(const Digest& digest);
+  /// Gives back what readers have left behind. Writers do so too; call it now and then (say once a second),
+  /// else the last change's memory waits for the next one.
+  void collect();
+
+  size_t size() const { return size_.load(std::memory_order_relaxed); }
+  /// Memory of index and records (without consumers), including what waits for readers.
+  size_t bytes() const;
+
+ private:
+  struct Index;
+  class Records;
+  struct Record;
+  using Consumers = std::unordered_map<std::string_view, std::unique_ptr<const Consumer>>;
+
+  Record* make(const Digest& digest, const Consumer& consumer, PublicPrefix prefix);
+  void retire(Record* record);
+  void retire(std::unique_ptr<const Consumer> consumer);
+  void publish(std::unique_ptr<Index> index);
+  void make_room();
+
+  std::atomic<Index*> index_;
+  std::atomic<size_t> size_ = 0;
+
+  mutable std::mutex writer_;  // guards all below
+  std::unique_ptr<Index> owned_index_;
+  std::unique_ptr<Records> records_;
+  Consumers consumers_;
+  uint32_t generation_ = 0;  // of replace_all
+  RetireList retired_;
+};
+
+}  // namespace sluice::store
