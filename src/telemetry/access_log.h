@@ -1,0 +1,99 @@
+// The access log: one line for each exchange, formatted by the worker into a block of its own and written by
+// somebody else. Writing a record never waits; when the writer is behind the line is dropped and counted.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "base/time.h"
+#include "telemetry/log_sink.h"
+#include "telemetry/metrics.h"
+
+namespace sluice::telemetry {
+
+enum class LogFormat : uint8_t { kJson, kText };
+
+enum class ErrorBy : uint8_t { kNobody, kGateway, kUpstream, kClient };
+
+/// One exchange (contract, section 3a). An empty text, a zero `status`, `tries` or `revision` and an absent
+/// option mean "not known" and leave the field out. Texts may hold any bytes; they are escaped and bounded
+/// here.
+struct AccessRecord {
+  WallTime time;  // when the request's head had come
+  std::string_view request_id;
+  std::string_view client_request_id;
+  std::string_view trace_id;
+  std::string_view listener;
+  std::string_view client_address;
+  std::string_view method;
+  std::string_view host;
+  std::string_view path;  // without the query
+  std::string_view protocol;
+  std::string_view api;
+  std::string_view route;
+  std::string_view consumer;
+  std::string_view credential;  // its public prefix
+  std::string_view plan;
+  uint16_t status = 0;
+  ErrorBy error_by = ErrorBy::kNobody;
+  std::string_view error_code;
+  std::string_view upstream;
+  std::string_view target;
+  uint32_t tries = 0;
+  std::optional<uint64_t> request_bytes;   // of the body
+  std::optional<uint64_t> response_bytes;  // of the body
+  std::optional<Duration> total;
+  std::optional<Duration> upstream_time;
+  std::optional<Duration> gateway_time;
+  std::string_view cache;
+  uint64_t revision = 0;
+};
+
+/// Longest texts in a line, in bytes after escaping; what is cut ends in "...".
+inline constexpr size_t kLogPathBytes = 2048;
+inline constexpr size_t kLogTextBytes = 256;
+/// No line is longer.
+inline constexpr size_t kLogLineBytes = 8192;
+
+/// One worker's access log; for its thread only.
+class AccessLog {
+ public:
+  static constexpr Duration kFlushInterval = std::chrono::seconds(1);
+
+  /// `dropped` counts in `metrics` the lines for which there was no block.
+  AccessLog(std::unique_ptr<LogChannel> channel, LogFormat format, WorkerMetrics& metrics, Counter dropped);
+  AccessLog(const AccessLog&) = delete;
+  AccessLog& operator=(const AccessLog&) = delete;
+  ~AccessLog();  // flushes
+
+  void set_format(LogFormat format) { format_ = format; }
+  void write(const AccessRecord& record);
+  /// Hands over what is there if that has not been done for kFlushInterval. To be called at least that often.
+  void flush_if_due(Instant now);
+  void flush();
+
+ private:
+  class TimeText {  // "2024-05-06T07:08:09.123Z", the date made once a second
+   public:
+    static constexpr size_t kBytes = 24;
+    char* append(char* to, WallTime time);
+
+   private:
+    int64_t second_ = INT64_MIN;
+    char text_[kBytes];
+  };
+  char* append_json(char* to, const AccessRecord& record);
+  char* append_text(char* to, const AccessRecord& record);
+
+  std::unique_ptr<LogChannel> channel_;
+  LogBlock* block_ = nullptr;
+  LogFormat format_;
+  WorkerMetrics& metrics_;
+  Counter dropped_;
+  Instant flushed_ = Instant::min();
+  TimeText time_;
+};
+
+}  // namespace sluice::telemetry

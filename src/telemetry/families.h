@@ -1,0 +1,91 @@
+// Every metric that Sluice shows, with its labels: the one place that names them (contract, section 3a).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "telemetry/registry.h"
+
+namespace sluice::telemetry {
+
+enum class CodeClass : uint8_t { k1xx, k2xx, k3xx, k4xx, k5xx };
+/// 499 (the client left) is a 4xx; what is no status counts as 5xx.
+constexpr CodeClass code_class(uint16_t status) {
+  return status >= 100 && status < 500 ? static_cast<CodeClass>(status / 100 - 1) : CodeClass::k5xx;
+}
+
+/// Parts of an exchange's time: all of it, waiting for upstream, and the rest.
+enum class Phase : uint8_t { kTotal, kUpstream, kGateway };
+/// A client's connection: between exchanges, or in one.
+enum class ConnectionState : uint8_t { kIdle, kActive };
+/// A connection to a target: being made, in a pool, or carrying an exchange.
+enum class PoolState : uint8_t { kConnecting, kIdle, kActive };
+/// How one try at an upstream ended: with a status, or without an answer and why.
+enum class UpstreamResult : uint8_t {
+  k1xx,
+  k2xx,
+  k3xx,
+  k4xx,
+  k5xx,
+  kConnectFailure,
+  kReset,  // the connection ended before the answer was whole
+  kTimeout,
+  kProtocolError,  // what came was no valid answer
+  kCancelled,      // by us: the client left, or the exchange was out of time
+  kNoTarget,       // no healthy target, or a limit of the upstream allowed none
+};
+constexpr UpstreamResult upstream_result(uint16_t status) {
+  return static_cast<UpstreamResult>(code_class(status));
+}
+enum class RetryReason : uint8_t { kStaleConnection, kConnectFailure, kReset, kTimeout, kStatus };
+enum class ReloadResult : uint8_t { kSuccess, kFailure };
+
+/// What one route's exchanges count into.
+struct RouteMetrics {
+  Group<Counter, CodeClass> requests;
+  Group<Histogram, Phase> seconds;
+};
+struct UpstreamMetrics {
+  Group<Counter, UpstreamResult> requests;  // one a try
+  Histogram seconds;                        // of a try, until the last byte of its answer
+  Group<Gauge, PoolState> connections;
+  Group<Counter, RetryReason> retries;
+};
+
+/// Declares the families in the registry and resolves their series. Any thread; takes the registry's lock.
+class Families {
+ public:
+  explicit Families(Registry& registry);
+
+  /// `metrics.per_route`: routes are no longer folded into route="other" beyond 600 series.
+  void set_per_route(bool on);
+
+  /// For a request that matched nothing both are empty.
+  RouteMetrics route(std::string_view api, std::string_view route);
+  UpstreamMetrics upstream(std::string_view upstream);
+  Group<Gauge, ConnectionState> connections(std::string_view listener);
+  /// Exchanges that a policy `id` limited (429, 503).
+  Counter limited(std::string_view policy);
+  Group<Counter, ReloadResult> reloads() const { return reloads_; }
+  Gauge config_revision() const { return config_revision_; }
+  Counter log_dropped() const { return log_dropped_; }
+  /// In parts per million of the time since the last look; shown as a ratio.
+  Gauge worker_busy_ppm(uint32_t worker);
+  /// Always 1; `io` is the back-end's name.
+  Gauge build_info(std::string_view version, std::string_view io);
+
+  /// For a worker's tables: errors that the gateway answered by `code`, and limits (contract: "everything has
+  /// one") hit.
+  NamedCounters refused() { return {registry_, refused_}; }
+  NamedCounters limit_hits() { return {registry_, limit_hits_}; }
+
+ private:
+  Registry& registry_;
+  Registry::FamilyId requests_, request_seconds_, refused_, connections_, upstream_requests_,
+      upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, busy_ratio_, build_info_;
+  Group<Counter, ReloadResult> reloads_;
+  Gauge config_revision_;
+  Counter log_dropped_;
+};
+
+}  // namespace sluice::telemetry
