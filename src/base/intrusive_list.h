@@ -50,6 +50,15 @@ class IntrusiveList {
     head_.prev_->next_ = &hook;
     head_.prev_ = &hook;
   }
+  void push_front(T& element) {
+    ListHook& hook = element;
+    assert(!hook.linked());
+    hook.next_ = head_.next_;
+    hook.prev_ = &head_;
+    head_.next_->prev_ = &hook;
+    head_.next_ = &hook;
+  }
+  T& back() { return *static_cast<T*>(head_.prev_); }
   T& pop_front() {
     T& element = front();
     static_cast<ListHook&>(element).unlink();

@@ -34,9 +34,15 @@ class Cancellable : public ListHook {
   CancelToken* token_ = nullptr;
 };
 
-/// One for each exchange, and for each thing that ends as a whole. Outlives what is bound to it.
+/// One for each exchange, and for each thing that ends as a whole. Whatever is bound to it when it goes is unbound.
 class CancelToken {
  public:
+  CancelToken() = default;
+  CancelToken(const CancelToken&) = delete;
+  CancelToken& operator=(const CancelToken&) = delete;
+  ~CancelToken() {
+    while (!bound_.empty()) bound_.front().unbind();
+  }
   /// The first reason stays.
   void cancel(CancelReason reason) {
     if (reason_ != CancelReason::kNone) return;

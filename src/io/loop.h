@@ -53,6 +53,20 @@ class Loop {
   /// Connects, until `token` is cancelled; the stream is bound to no token.
   virtual Task<Result<std::unique_ptr<Stream>>> connect(Address address, CancelToken& token) = 0;
 
+  /// Told around each wait that may last: between the two calls nothing runs on the loop.
+  class Observer {
+   public:
+    virtual void before_wait() = 0;
+    virtual void after_wait() = 0;
+    /// Once a turn that did not wait.
+    virtual void between_turns() = 0;
+
+   protected:
+    ~Observer() = default;
+  };
+  /// At most one; null for none.
+  void observe(Observer* observer) { observer_ = observer; }
+
   /// Nanoseconds spent outside of waiting so far, for the busy ratio; only this loop writes it.
   int64_t busy_nanoseconds() const { return busy_.load(std::memory_order_relaxed); }
 
@@ -75,6 +89,7 @@ class Loop {
   void add_busy(int64_t ns) {
     busy_.store(busy_.load(std::memory_order_relaxed) + ns, std::memory_order_relaxed);
   }
+  Observer* observer() { return observer_; }
   bool has_ready() const { return !ready_.empty(); }
   /// One pass: resumes what is queued now; what that queues waits for the next pass.
   void run_ready();
@@ -91,6 +106,7 @@ class Loop {
   FramePool frames_;
   BufferPool buffers_;
   TimerWheel timers_;
+  Observer* observer_ = nullptr;
   std::vector<std::coroutine_handle<>> ready_;
   std::vector<std::coroutine_handle<>> running_;
   std::atomic<int64_t> busy_{0};

@@ -67,6 +67,8 @@ void EpollLoop::update_time() {
 void EpollLoop::run() {
   CurrentLoop current(*this);
   stopped_ = false;
+  update_time();
+  busy_since_ = now();
   while (!stopped_) {
     timers().advance(now());
     run_ready();
@@ -87,11 +89,17 @@ void EpollLoop::wait_and_dispatch() {
     }
   }
   if (timeout != 0) {
-    Instant turn_began = now();
-    add_busy(read_clock(CLOCK_MONOTONIC) - turn_began.time_since_epoch().count());
+    add_busy(read_clock(CLOCK_MONOTONIC) - busy_since_.time_since_epoch().count());
+    if (observer()) observer()->before_wait();
+  } else if (observer()) {
+    observer()->between_turns();
   }
   int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout);
   update_time();
+  if (timeout != 0) {
+    busy_since_ = now();
+    if (observer()) observer()->after_wait();
+  }
   event_count_ = std::max(count, 0);
   for (next_event_ = 0; next_event_ < event_count_;) {
     epoll_event& event = events_[static_cast<size_t>(next_event_++)];

@@ -52,6 +52,7 @@ class EpollLoop final : public Loop {
   std::array<epoll_event, 256> events_;
   int next_event_ = 0;
   int event_count_ = 0;
+  Instant busy_since_{};  // when the last wait ended
   Instant wall_checked_{};
   Duration wall_offset_{};  // wall time minus loop time
 };

@@ -1,0 +1,86 @@
+// The end of an exchange: what is counted and what is logged.
+#include "gateway/worker.h"
+
+namespace sluice::gateway {
+
+namespace {
+
+using telemetry::ErrorBy;
+
+/// The limit that a refusal of ours stands for (`sluice_limit_hits_total`), or empty.
+std::string_view limit_of(uint16_t status) {
+  switch (status) {
+    case 413:
+      return "request_body";
+    case 414:
+      return "request_target";
+    case 431:
+      return "request_head";
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+void Worker::account(Exchange& exchange) {
+  http::ServerExchange& server = exchange.server;
+  Duration total = loop_.now() - server.began;
+  Duration upstream = std::min(exchange.upstream.time, total);
+  uint16_t status = exchange.response.status;
+  ErrorBy error_by = exchange.error_by;
+  if (exchange.outcome() == http::SendOutcome::kClientFailed) {
+    status = 499;
+    error_by = ErrorBy::kClient;
+  } else if (exchange.outcome() == http::SendOutcome::kSourceFailed) {
+    error_by = ErrorBy::kUpstream;
+  }
+
+  const RoutePlan* plan = exchange.plan;
+  const telemetry::RouteMetrics& counters = plan ? plan->metrics : snapshot_->unmatched->metrics;
+  metrics_.add(counters.requests[telemetry::code_class(status)]);
+  metrics_.observe(counters.seconds[telemetry::Phase::kTotal], total);
+  if (exchange.upstream.tries > 0) metrics_.observe(counters.seconds[telemetry::Phase::kUpstream], upstream);
+  metrics_.observe(counters.seconds[telemetry::Phase::kGateway], total - upstream);
+  if (const Refusal* refusal = exchange.refusal()) {
+    metrics_.add(refused_[refusal->code]);
+    std::string_view limit = limit_of(refusal->status);
+    if (!limit.empty()) count_limit(limit);
+  }
+
+  if (!log_ || (plan && !plan->log)) return;
+  const http::Request& request = exchange.request;
+  telemetry::AccessRecord record;
+  record.time = loop_.wall_now() - total;
+  record.request_id = exchange.request_id();
+  record.client_request_id = exchange.client_request_id;
+  record.listener = listener_name(server.listener);
+  record.client_address = exchange.client_address();
+  record.method = request.method_text;
+  record.host = request.authority;
+  record.path = request.path;
+  record.protocol = http::version_text(request.version);
+  if (plan) {
+    record.api = plan->api;
+    record.route = plan->route;
+  }
+  if (exchange.identity) {
+    record.consumer = exchange.identity->consumer;
+    record.credential = exchange.identity->credential;
+  }
+  record.status = status;
+  record.error_by = error_by;
+  if (const Refusal* refusal = exchange.refusal()) record.error_code = refusal->code;
+  record.upstream = exchange.upstream.upstream;
+  record.target = exchange.upstream.target;
+  record.tries = exchange.upstream.tries;
+  record.request_bytes = server.request_bytes();
+  record.response_bytes = server.response_bytes();
+  record.total = total;
+  if (exchange.upstream.tries > 0) record.upstream_time = upstream;
+  record.gateway_time = total - upstream;
+  record.revision = snapshot_->revision;
+  log_->write(record);
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,96 @@
+// A worker's connections to one target: lent for an exchange, kept alive in between.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/intrusive_list.h"
+#include "gateway/upstream.h"
+#include "io/loop.h"
+#include "io/stream.h"
+#include "io/timer.h"
+#include "telemetry/metrics.h"
+
+namespace sluice::gateway {
+
+class ConnectionPool;
+
+/// A connection to a target. Lent to one exchange at a time.
+class UpstreamConnection final : public ListHook, private io::Stream::Observer {
+ public:
+  UpstreamConnection(ConnectionPool& pool, std::unique_ptr<io::Stream> stream)
+      : pool_(pool), stream_(std::move(stream)) {}
+
+  io::Stream& stream() { return *stream_; }
+  /// It has carried an exchange before: the target may have closed it just now (RFC 9112, section 9.3.1).
+  bool reused() const { return reused_; }
+
+ private:
+  friend class ConnectionPool;
+  void on_disturbed(bool broken) override;
+
+  ConnectionPool& pool_;
+  std::unique_ptr<io::Stream> stream_;
+  Instant idle_since_{};
+  bool reused_ = false;
+};
+
+/// Not thread-safe. Must outlive what it has lent.
+class ConnectionPool final : private io::Timer {
+ public:
+  static constexpr size_t kMaxIdle = 1024;  // idle connections kept; more are closed
+
+  ConnectionPool(io::Loop& loop, std::shared_ptr<TargetIdentity> target, telemetry::WorkerMetrics& metrics,
+                 const Upstream& upstream);
+  ~ConnectionPool();
+
+  const std::shared_ptr<TargetIdentity>& target() const { return target_; }
+  size_t lent() const { return lent_; }
+  size_t idle() const { return idle_count_; }
+
+  /// The idle connection that was used last, or null.
+  UpstreamConnection* take_idle();
+  /// A new one. Tries the target's addresses in turn until `timeout` has passed for each; kUnresolved when
+  /// its name has none.
+  io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout);
+  /// Every connection taken comes back once; `reusable`: the last response was read to its end. Kept for
+  /// `idle` then.
+  void give_back(UpstreamConnection* connection, bool reusable);
+  void close_idle();
+  /// How long idle connections are kept from now on.
+  void set_idle_time(Duration idle) { idle_time_ = idle; }
+
+ private:
+  friend class UpstreamConnection;
+  void drop(UpstreamConnection& connection);
+  void on_timer() override;
+
+  io::Loop& loop_;
+  std::shared_ptr<TargetIdentity> target_;
+  telemetry::WorkerMetrics& metrics_;
+  telemetry::Group<telemetry::Gauge, telemetry::PoolState> gauges_;
+  IntrusiveList<UpstreamConnection> idle_;  // the one used last first
+  size_t idle_count_ = 0;
+  size_t lent_ = 0;
+  size_t next_address_ = 0;
+  Duration idle_time_{};
+};
+
+/// The pools of a worker, by TargetIdentity::slot.
+class ConnectionPools {
+ public:
+  ConnectionPools(io::Loop& loop, telemetry::WorkerMetrics& metrics) : loop_(loop), metrics_(metrics) {}
+
+  /// The pool of a target of `upstream`, whose idle time and gauges it takes over.
+  ConnectionPool& of(const Target& target, const Upstream& upstream);
+  /// Drops the pools of targets that no configuration names any more, once nothing of them is lent.
+  void forget_unused();
+  void close_idle();
+
+ private:
+  io::Loop& loop_;
+  telemetry::WorkerMetrics& metrics_;
+  std::vector<std::unique_ptr<ConnectionPool>> pools_;
+};
+
+}  // namespace sluice::gateway

@@ -1,0 +1,263 @@
+// The walk of one request, from its head to its last byte: what ARCHITECTURE.md tells, in the same order.
+#include <exception>
+
+#include "gateway/client_address.h"
+#include "gateway/prefixed_body.h"
+#include "gateway/worker.h"
+#include "http/syntax.h"
+#include "http/transfer_errors.h"
+
+namespace sluice::gateway {
+
+namespace {
+
+using http::FieldName;
+using telemetry::ErrorBy;
+
+constexpr Refusal kNoRoute{404, "no_route", "No route matches this request."};
+constexpr Refusal kMethodNotAllowed{405, "method_not_allowed", "This resource does not take that method."};
+constexpr Refusal kBodyTooLarge{413, "request_too_large", "The request's body is larger than allowed.",
+                                ErrorBy::kClient};
+constexpr Refusal kRepeatedSlash{400, "repeated_slash",
+                                 "The path has repeated slashes, which this API refuses.", ErrorBy::kClient};
+constexpr Refusal kEncodedSlash{400, "encoded_slash",
+                                "The path has an encoded slash, which this API refuses.", ErrorBy::kClient};
+constexpr Refusal kLoop{508, "loop_detected", "The request has passed this gateway too often.",
+                        ErrorBy::kClient};
+constexpr Refusal kFault{500, "internal_error", "The gateway failed while handling the request."};
+
+/// What the gateway as a whole allows; an API says for itself (405).
+constexpr std::string_view kGatewayAllow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+/// Our name in `Via`, and how often it may be there already.
+constexpr std::string_view kViaName = "sluice";
+constexpr int kMostPasses = 3;
+
+/// What stands against a request once it is routed: answered after the chain that it must pass anyway.
+struct Verdict {
+  const RoutePlan* plan;
+  const Refusal* refusal = nullptr;  // null: the plan's handler answers
+  std::string_view allow;
+};
+
+Refusal refusal_of(const http::Error& error) {
+  return {error.status, error.code, error.detail, ErrorBy::kClient};
+}
+
+/// RFC 9110, section 7.6.3: `Via` lists protocol and name; ours is a pseudonym.
+bool passed_too_often(const http::Fields& fields) {
+  if (!fields.has(FieldName::kVia)) return false;
+  int passes = 0;
+  for (const http::Field& field : fields) {
+    if (field.id != FieldName::kVia) continue;
+    http::for_each_element(field.value, [&](std::string_view element) {
+      size_t space = element.find(' ');
+      if (space == std::string_view::npos) return;
+      std::string_view by = ascii::trim(element.substr(space));
+      passes += ascii::equal_ignoring_case(by.substr(0, by.find(' ')), kViaName) ? 1 : 0;
+    });
+  }
+  return passes > kMostPasses;
+}
+
+std::string_view host_of(std::string_view authority) {
+  size_t colon = authority.rfind(':');
+  if (colon == std::string_view::npos || authority.find(']', colon) != std::string_view::npos)
+    return authority;
+  return authority.substr(0, colon);
+}
+
+/// One request's way to its plan.
+class Routing {
+ public:
+  Routing(Exchange& exchange, const Snapshot& snapshot) : exchange_(exchange), snapshot_(snapshot) {
+    const http::Request& request = exchange.request;
+    view_ = {.listener = exchange.server.listener,
+             .host = host_of(request.authority),
+             .path = request.path,
+             .method = request.method,
+             .method_text = request.method_text,
+             .query = request.query,
+             .fields = &request.fields};
+  }
+
+  /// False: a body condition decides; ask again with the body's beginning.
+  bool decide(const BodyPrefix* body, Verdict& verdict) {
+    const http::Request& request = exchange_.request;
+    verdict = {snapshot_.unmatched.get(), nullptr, {}};
+    if (passed_too_often(request.fields)) {
+      verdict.refusal = &kLoop;
+      return true;
+    }
+    if (request.method == http::Method::kTrace || request.method == http::Method::kConnect) {
+      verdict.refusal = &kMethodNotAllowed;
+      verdict.allow = kGatewayAllow;
+      return true;
+    }
+    const RootRouter& router = *snapshot_.router;
+    Match& match = exchange_.match;
+    if (request.had_repeated_slash || request.had_encoded_slash) {
+      if (refused_by_api(verdict)) return true;
+    }
+    match = router.match(view_, body);
+    switch (match.outcome) {
+      case Outcome::kNeedBody:
+        return false;
+      case Outcome::kMatched: {
+        const ApiNode& api = *snapshot_.apis[match.api];
+        verdict.plan = api.routes[match.route].get();
+        return true;
+      }
+      case Outcome::kNoApi:
+        verdict.refusal = &kNoRoute;
+        return true;
+      case Outcome::kNoRoute:
+        verdict.plan = snapshot_.apis[match.api]->unmatched.get();
+        verdict.refusal = &kNoRoute;
+        return true;
+      case Outcome::kMethodNotAllowed:
+        verdict.plan = snapshot_.apis[match.api]->unmatched.get();
+        verdict.refusal = &kMethodNotAllowed;
+        verdict.allow = exchange_.arena.copy(router.allow(view_, body));
+        return true;
+    }
+    return true;
+  }
+
+ private:
+  /// What an API decides for itself about slashes, once it is known.
+  bool refused_by_api(Verdict& verdict) {
+    http::Request& request = exchange_.request;
+    auto selection = snapshot_.router->select(view_);
+    if (!selection) return false;
+    const ApiNode& api = *snapshot_.apis[selection->api];
+    if (request.had_encoded_slash && api.encoded_slash == config::EncodedSlash::kReject)
+      verdict.refusal = &kEncodedSlash;
+    if (request.had_repeated_slash && api.repeated_slash == config::RepeatedSlash::kReject)
+      verdict.refusal = &kRepeatedSlash;
+    if (verdict.refusal) {
+      verdict.plan = api.unmatched.get();
+      return true;
+    }
+    if (request.had_repeated_slash && api.repeated_slash == config::RepeatedSlash::kKeep) {
+      view_.path = request.path_unmerged;
+      auto unmerged = snapshot_.router->select(view_);
+      if (!unmerged || unmerged->api != selection->api) {
+        verdict.plan = api.unmatched.get();
+        verdict.refusal = &kNoRoute;
+        return true;
+      }
+      request.path = request.path_unmerged;
+    }
+    return false;
+  }
+
+  Exchange& exchange_;
+  const Snapshot& snapshot_;
+  RequestView view_;
+};
+
+}  // namespace
+
+io::Task<> Worker::handle(http::ServerExchange& server) {
+  Exchange exchange(server, *this);
+  const Snapshot& active = *snapshot_;
+  identify_client(exchange, active);
+
+  // A request that could not be read passes no policy, but has an id, a log line and its metrics.
+  if (server.refused) {
+    std::ignore = exchange.refuse(refusal_of(*server.refused));
+    if (server.refused->status == 499)
+      server.abandon();
+    else
+      co_await exchange.respond();
+    account(exchange);
+    co_return;
+  }
+
+  // Which route. A body condition may need the beginning of the body.
+  std::optional<PrefixedBody> prefixed;
+  Verdict verdict{};
+  Routing routing(exchange, active);
+  bool decided = routing.decide(nullptr, verdict);
+  if (!decided) {
+    BodyPrefix body{{}, true};
+    std::optional<http::Error> error;
+    // A reload may replace the snapshot while the body is waited for; this one stays until we have decided.
+    std::shared_ptr<const Snapshot> kept = snapshot_;
+    if (exchange.request_body) {
+      if (server.expects_continue) {
+        http::Response proceed(exchange.arena);
+        proceed.status = 100;
+        co_await server.send_informational(proceed);
+        server.expects_continue = false;
+        exchange.request.fields.remove(FieldName::kExpect);
+      }
+      prefixed.emplace(*exchange.request_body, exchange.arena);
+      server.timer.begin(http::Phase::kHead, kept->timeouts.header);
+      error = co_await prefixed->read_prefix(kBodyPrefixBytes);
+      server.timer.end_phase();
+      exchange.request_body = &*prefixed;
+      body = prefixed->prefix();
+    }
+    if (error) {
+      bool timed_out = server.timer.expired() != http::Phase::kNone;
+      std::ignore = exchange.refuse(refusal_of(timed_out ? http::kRequestTimeoutError : *error));
+      if (exchange.response.status == 499 || exchange.response.status == 0)
+        server.abandon();
+      else
+        co_await exchange.respond();
+      account(exchange);
+      co_return;
+    }
+    routing.decide(&body, verdict);
+    pins_.pin(*verdict.plan);
+  } else {
+    pins_.pin(*verdict.plan);
+  }
+  const RoutePlan& plan = *verdict.plan;
+  exchange.plan = &plan;
+  if (plan.total > Duration::zero()) server.timer.set_total(server.began + plan.total);
+
+  bool failed = false;
+  try {
+    Step step = exchange.start_request_phase();
+    while (step.kind() == Step::Kind::kWait) {
+      auto task = step.take_task();
+      Step answer = co_await std::move(task);
+      step = exchange.continue_request_phase(std::move(answer));
+    }
+    bool answered = step.kind() == Step::Kind::kAnswer;
+    if (!answered && verdict.refusal) {
+      std::ignore = exchange.refuse(*verdict.refusal);
+      if (!verdict.allow.empty()) exchange.response.fields.add(FieldName::kAllow, verdict.allow);
+      answered = true;
+    }
+    server.limit_request_body(plan.request_body);
+    if (!answered && exchange.request.body.kind == http::BodyLength::Kind::kKnown &&
+        exchange.request.body.bytes > plan.request_body) {
+      std::ignore = exchange.refuse(kBodyTooLarge);
+      answered = true;
+    }
+    if (answered)
+      co_await exchange.respond();
+    else
+      co_await plan.handler->handle(exchange);
+  } catch (const std::exception& fault) {
+    report_fault(exchange, fault.what());
+    failed = true;
+  }
+  if (failed) {
+    if (server.response_started()) {
+      server.abandon();
+    } else {
+      std::ignore = exchange.refuse(kFault);
+      co_await exchange.respond();
+    }
+  }
+  exchange.run_end_phase();
+  account(exchange);
+  exchange.plan = nullptr;
+  pins_.unpin(plan);
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,124 @@
+#include "gateway/exchange.h"
+
+#include "gateway/worker.h"
+#include "http/problem.h"
+
+namespace sluice::gateway {
+
+namespace {
+
+constexpr Refusal kPolicyFault{500, "internal_error", "The gateway failed while handling the request."};
+
+std::string_view make_request_id(Random& random, Arena& arena) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  char* id = arena.allocate_chars(32);
+  for (int half = 0; half < 2; ++half) {
+    uint64_t bits = random.next();
+    for (int i = 0; i < 16; ++i, bits >>= 4) id[half * 16 + i] = kDigits[bits & 15];
+  }
+  return {id, 32};
+}
+
+}  // namespace
+
+Exchange::Exchange(http::ServerExchange& server_exchange, Worker& of_worker)
+    : server(server_exchange),
+      worker(of_worker),
+      arena(server_exchange.arena),
+      request(server_exchange.request),
+      response(server_exchange.arena),
+      request_body(server_exchange.request_body) {}
+
+std::string_view Exchange::request_id() {
+  if (request_id_.empty()) request_id_ = make_request_id(loop().random(), arena);
+  return request_id_;
+}
+
+std::string_view Exchange::parameter(std::string_view name) const {
+  for (size_t i = 0; i < match.parameter_count; ++i)
+    if (plan->parameters[i] == name) return match.parameter(i);
+  return {};
+}
+
+Step Exchange::refuse(const Refusal& refusal) {
+  refusal_ = refusal;
+  error_by = refusal.by;
+  http::Problem problem{refusal.status, refusal.code, refusal.detail, request_id()};
+  std::string_view body = http::write_problem(problem, arena);
+  response.status = refusal.status;
+  response.reason = {};
+  response.fields.clear();
+  response.fields.add(http::FieldName::kContentType, http::kProblemContentType);
+  response.body = http::BodyLength::known(body.size());
+  response_body = http::Body::of(body);
+  return Step::answer();
+}
+
+Step Exchange::start_request_phase() {
+  size_t links = plan->chain->links.size();
+  states_ = arena.allocate_array<void*>(links);
+  std::fill(states_.begin(), states_.end(), nullptr);
+  return run_links();
+}
+
+Step Exchange::continue_request_phase(Step decided) {
+  if (accept_decision(decided.kind())) return Step::answer();
+  return run_links();
+}
+
+Step Exchange::run_links() {
+  const auto& links = plan->chain->links;
+  while (began_ < links.size()) {
+    link_ = began_++;
+    if (!links[link_].hooks.request) continue;
+    Step step = links[link_].policy->on_request(*this);
+    if (step.kind() == Step::Kind::kNext) continue;
+    if (step.kind() == Step::Kind::kWait) return step;
+    if (accept_decision(step.kind())) return step;
+  }
+  return Step::next();
+}
+
+bool Exchange::accept_decision(Step::Kind kind) {
+  if (kind != Step::Kind::kAnswer) return false;
+  const Chain::Link& link = plan->chain->links[link_];
+  if (!link.dry_run) return true;
+  worker.metrics().add(link.dry_run_refusals);
+  refusal_.reset();
+  error_by = telemetry::ErrorBy::kNobody;
+  response = http::Response(arena);
+  response_body = http::Body::none();
+  return false;
+}
+
+void Exchange::run_response_phase() {
+  if (!plan) return;
+  for (size_t i = began_; i-- > 0;) {
+    const Chain::Link& link = plan->chain->links[i];
+    if (!link.hooks.response || link.dry_run) continue;
+    link_ = i;
+    try {
+      link.policy->on_response(*this);
+    } catch (const std::exception& fault) {
+      worker.report_fault(*this, fault.what());
+      std::ignore = refuse(kPolicyFault);
+    }
+  }
+}
+
+io::Task<http::SendOutcome> Exchange::respond() {
+  run_response_phase();
+  outcome_ = co_await server.send(response, response_body, worker.download_bounds());
+  co_return outcome_;
+}
+
+void Exchange::run_end_phase() noexcept {
+  if (!plan) return;
+  for (size_t i = began_; i-- > 0;) {
+    const Chain::Link& link = plan->chain->links[i];
+    link_ = i;
+    if (link.hooks.end) link.policy->on_end(*this);
+  }
+}
+
+}  // namespace sluice::gateway

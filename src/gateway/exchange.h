@@ -1,0 +1,127 @@
+// Exchange: one request on its walk, the one object that policies and handlers see.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "gateway/plan.h"
+#include "gateway/policy.h"
+#include "gateway/router/match.h"
+#include "http/server.h"
+#include "store/credentials.h"
+#include "telemetry/access_log.h"
+
+namespace sluice::gateway {
+
+class Worker;
+
+/// An error that the gateway makes itself; it becomes problem details (RFC 9457). Static texts.
+struct Refusal {
+  uint16_t status;
+  std::string_view code;
+  std::string_view detail;
+  telemetry::ErrorBy by = telemetry::ErrorBy::kGateway;
+};
+
+/// What the upstream's part of an exchange was, for log and metrics.
+struct UpstreamRecord {
+  std::string_view upstream;
+  std::string_view target;
+  uint32_t tries = 0;
+  Duration time{};  // from the first byte sent to the last one received, less what the client kept it waiting
+};
+
+class Exchange {
+ public:
+  Exchange(http::ServerExchange& server, Worker& worker);
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  http::ServerExchange& server;
+  Worker& worker;
+  Arena& arena;
+  http::Request& request;
+  http::Response response;
+  http::Body response_body;
+
+  /// The request's body, or null. A policy may wrap it.
+  http::BodyReader* request_body;
+
+  /// Set once the route is known.
+  const RoutePlan* plan = nullptr;
+  Match match;
+  /// Who is calling, once a policy has found out; null: nobody known.
+  const store::Identity* identity = nullptr;
+  UpstreamRecord upstream;
+
+  io::Loop& loop() const { return server.loop; }
+  Instant now() const { return server.loop.now(); }
+
+  /// This exchange's id: made when first asked for, or taken over from a trusted proxy by `set_request_id`.
+  std::string_view request_id();
+  void set_request_id(std::string_view id) { request_id_ = id; }
+  /// What the client called it, when that was not taken over; for the log only.
+  std::string_view client_request_id;
+
+  /// Whether the peer is one of `gateway.trusted_proxies`.
+  bool peer_trusted() const { return peer_trusted_; }
+  /// The client's address as text: the peer's, or the first untrusted one from the right of X-Forwarded-For.
+  std::string_view client_address() const { return client_address_; }
+  void set_client(std::string_view address, bool peer_trusted) {
+    client_address_ = address;
+    peer_trusted_ = peer_trusted;
+  }
+
+  /// The value of a path parameter of the route by name; empty when there is none.
+  std::string_view parameter(std::string_view name) const;
+
+  /// A policy's own memory in this exchange: null until it is set; in the arena.
+  template <class T>
+  T*& state() {
+    static_assert(std::is_trivially_destructible_v<T>);
+    return reinterpret_cast<T*&>(states_[link_]);
+  }
+  template <class T>
+  const T* state() const {
+    return static_cast<const T*>(states_[link_]);
+  }
+
+  /// Puts problem details in place of the response. `return exchange.refuse({...});` ends a request phase.
+  Step refuse(const Refusal& refusal);
+  /// Why the response is an error of the gateway's making, or null.
+  const Refusal* refusal() const { return refusal_ ? &*refusal_ : nullptr; }
+  /// The response is what it is now, and no error of ours.
+  void forget_refusal() { refusal_.reset(); }
+  /// An error of somebody else's: for the log.
+  telemetry::ErrorBy error_by = telemetry::ErrorBy::kNobody;
+
+  /// The response phase, then the response to the client. Exactly once.
+  io::Task<http::SendOutcome> respond();
+  http::SendOutcome outcome() const { return outcome_; }
+
+  // --- for the worker: the chain of `plan` ---
+
+  /// Begins the request phase. kNext: every policy let it pass; kAnswer: `response` is the answer; kWait:
+  /// await the task and hand what it yields to `continue_request_phase`.
+  Step start_request_phase();
+  Step continue_request_phase(Step decided);
+  void run_end_phase() noexcept;
+
+ private:
+  Step run_links();
+  bool accept_decision(Step::Kind kind);
+  void run_response_phase();
+
+  std::string_view request_id_;
+  std::string_view client_address_;
+  bool peer_trusted_ = false;
+  std::optional<Refusal> refusal_;
+  http::SendOutcome outcome_ = http::SendOutcome::kComplete;
+  std::span<void*> states_;  // by link of the chain
+  size_t link_ = 0;          // the policy that runs now
+  size_t began_ = 0;         // links whose request phase has begun
+};
+
+}  // namespace sluice::gateway

@@ -1,0 +1,64 @@
+// RoutePlan: everything that a request needs once its route is known, compiled, immutable, shared.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "gateway/handler.h"
+#include "gateway/policy.h"
+#include "telemetry/families.h"
+
+namespace sluice::gateway {
+
+/// A flat, precompiled policy chain; routes with the same policies share one.
+struct Chain {
+  struct Link {
+    std::shared_ptr<const Policy> policy;
+    Policy::Hooks hooks;
+    bool dry_run = false;  // what it decides is counted, never enforced
+    telemetry::Counter dry_run_refusals;
+    std::string id;
+  };
+  std::vector<Link> links;
+};
+
+/// Small numbers for what is alive, used again once it is gone: they index the workers' tables.
+class SlotAllocator {
+ public:
+  uint32_t take();
+  void give_back(uint32_t slot);
+
+ private:
+  std::mutex mutex_;
+  std::vector<uint32_t> free_;
+  uint32_t next_ = 0;
+};
+
+struct RoutePlan {
+  explicit RoutePlan(std::shared_ptr<SlotAllocator> allocator)
+      : slot(allocator->take()), slots_(std::move(allocator)) {}
+  RoutePlan(const RoutePlan&) = delete;
+  RoutePlan& operator=(const RoutePlan&) = delete;
+  ~RoutePlan() { slots_->give_back(slot); }
+
+  const uint32_t slot;  // in PlanPins
+  std::string api;      // empty: the gateway's own answers
+  std::string route;    // empty: the API's, for what matched none
+  std::shared_ptr<const Chain> chain;
+  std::unique_ptr<const Handler> handler;
+  telemetry::RouteMetrics metrics;
+  Duration total{};           // zero: none
+  uint64_t request_body = 0;  // bytes; 413 beyond
+  bool log = true;
+  std::vector<std::string> parameters;  // names, in the order of Match::parameter
+  uint64_t identity = 0;                // of API and route by name, the same across reloads
+
+ private:
+  std::shared_ptr<SlotAllocator> slots_;
+};
+
+}  // namespace sluice::gateway

@@ -1,0 +1,46 @@
+// What the gateway knows of the policies' types: a name, a field list, and how to build one. The table of
+// them is above, in policies/.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "config/policy_entry.h"
+#include "gateway/policy.h"
+#include "gateway/services.h"
+
+namespace sluice::gateway {
+
+/// What a policy is built with, beside its own configuration.
+struct PolicyContext {
+  Services& services;
+  std::string_view id;
+  /// Names the policy's state: level, API and route if it stands on one, type and id. The same on every node
+  /// and across reloads (contract, "Chains").
+  std::string_view identity;
+  bool dry_run = false;
+};
+
+struct PolicyType {
+  std::string_view name;
+  const config::StructBase* schema;
+  /// `config` is what `schema` makes. The error is a sentence.
+  std::expected<std::shared_ptr<const Policy>, std::string> (*build)(const void* config,
+                                                                     const PolicyContext&);
+  /// It can answer a request. One that cannot does nothing in a dry run.
+  bool decides = false;
+  /// It can find out who is calling.
+  bool identifies = false;
+  /// It wants to know who is calling: what to say when nothing before it can find out; null: it does not.
+  std::string_view (*needs_identity)(const void* config) = nullptr;
+};
+
+class PolicyTypes : public config::PolicyCatalog {
+ public:
+  /// nullptr when there is none of that name.
+  virtual const PolicyType* type(std::string_view name) const = 0;
+};
+
+}  // namespace sluice::gateway

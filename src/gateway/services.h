@@ -1,0 +1,32 @@
+// What the whole process shares and policies or handlers may need, handed to them when they are built.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "gateway/plan.h"
+#include "store/credentials.h"
+#include "store/epoch.h"
+#include "store/rate_table.h"
+#include "telemetry/families.h"
+#include "telemetry/registry.h"
+
+namespace sluice::gateway {
+
+/// Built by whoever starts the gateway; outlives every worker and every snapshot.
+struct Services {
+  /// `secret` keys the credentials' digests, `seed` the hash tables: both random for each process (in the
+  /// simulator from its seed).
+  Services(std::span<const std::byte, 32> secret, uint64_t seed)
+      : rates(seed), hasher(secret), credentials(epochs) {}
+
+  telemetry::Registry registry;
+  telemetry::Families metrics{registry};
+  store::EpochDomain epochs;
+  store::RateTable rates;
+  store::KeyedHasher hasher;
+  store::CredentialTable credentials;
+  std::shared_ptr<SlotAllocator> plan_slots = std::make_shared<SlotAllocator>();
+};
+
+}  // namespace sluice::gateway

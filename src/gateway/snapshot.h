@@ -1,0 +1,70 @@
+// Snapshot: a configuration, compiled and immutable. A root over nodes that successive configurations share.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "config/document.h"
+#include "gateway/plan.h"
+#include "gateway/router/root_router.h"
+#include "http/limits.h"
+#include "http/server.h"
+
+namespace sluice::gateway {
+
+/// What a part of the configuration was compiled from, as a hash of it and of all it depends on: equal
+/// digests mean that the compiled part can be used again.
+struct ContentDigest {
+  uint64_t low = 0;
+  uint64_t high = 0;
+  friend bool operator==(const ContentDigest&, const ContentDigest&) = default;
+  struct Hash {
+    size_t operator()(const ContentDigest& digest) const { return digest.low; }
+  };
+};
+
+/// One API.
+struct ApiNode {
+  ContentDigest digest;
+  ApiEntry entry;  // its matching half
+  config::RepeatedSlash repeated_slash = config::RepeatedSlash::kMerge;
+  config::EncodedSlash encoded_slash = config::EncodedSlash::kKeep;
+  std::shared_ptr<const RoutePlan> unmatched;            // for requests that none of its routes takes
+  std::vector<std::shared_ptr<const RoutePlan>> routes;  // by the router's numbers
+  std::vector<ContentDigest> route_digests;              // likewise
+};
+
+struct Snapshot {
+  uint64_t revision = 0;
+  ContentDigest digest;  // of the whole
+  std::shared_ptr<const RootRouter> router;
+  std::vector<std::shared_ptr<const ApiNode>> apis;  // by the router's numbers
+  std::shared_ptr<const RoutePlan> unmatched;        // for requests that no API owns
+  http::Limits limits;
+  http::ServerTimeouts timeouts;
+  Duration stream_idle = std::chrono::minutes(5);
+  std::vector<config::IpPrefix> trusted_proxies;
+  std::vector<std::string> listeners;  // names, by number
+
+  /// Every plan of it.
+  template <class Visit>
+  void for_each_plan(Visit visit) const {
+    visit(unmatched);
+    for (const auto& api : apis) {
+      visit(api->unmatched);
+      for (const auto& plan : api->routes) visit(plan);
+    }
+  }
+};
+
+/// A new snapshot and the plans of the one before that are not in it any more.
+struct SnapshotChange {
+  std::shared_ptr<const Snapshot> next;
+  std::vector<std::shared_ptr<const RoutePlan>> retired;
+};
+
+}  // namespace sluice::gateway

@@ -1,0 +1,134 @@
+#include "gateway/worker.h"
+
+#include "io/sleep.h"
+#include "telemetry/process_log.h"
+
+namespace sluice::gateway {
+
+namespace {
+
+/// Of a request's body while the client is waited for: what trickles in more slowly is refused with 408. Slow
+/// enough for any real network, fast enough that no connection is held for ever.
+constexpr uint64_t kLeastUploadBytes = 512;
+/// After descriptors ran out: time for connections to end.
+constexpr Duration kDescriptorPause = std::chrono::milliseconds(20);
+/// New connections in a row before others have a turn.
+constexpr int kAcceptsInARow = 64;
+
+}  // namespace
+
+Worker::Worker(io::Loop& loop, Services& services, std::unique_ptr<telemetry::AccessLog> log,
+               telemetry::WorkerMetrics& metrics, std::shared_ptr<const Snapshot> snapshot)
+    : loop_(loop),
+      services_(services),
+      metrics_(metrics),
+      refused_(services.metrics.refused()),
+      limit_hits_(services.metrics.limit_hits()),
+      log_(std::move(log)),
+      epoch_(services.epochs),
+      snapshot_(std::move(snapshot)),
+      pools_(loop, metrics) {
+  epoch_.online();
+  loop_.observe(this);
+}
+
+Worker::~Worker() {
+  loop_.observe(nullptr);
+  pools_.close_idle();
+}
+
+void Worker::before_wait() {
+  if (log_) log_->flush_if_due(loop_.now());
+  epoch_.offline();
+}
+void Worker::after_wait() { epoch_.online(); }
+void Worker::between_turns() {
+  if (log_) log_->flush_if_due(loop_.now());
+  epoch_.quiescent();
+}
+
+void Worker::serve(std::unique_ptr<io::Listener> listener, uint16_t number, std::string_view name) {
+  auto listening = std::make_unique<Listening>();
+  listening->name = name;
+  listening->number = number;
+  listening->connections = services_.metrics.connections(name);
+  listening->listener = std::move(listener);
+  listening->listener->bind(listening->token);
+  listening_.push_back(std::move(listening));
+  scope_.spawn(accept_from(*listening_.back()));
+}
+
+io::Task<> Worker::accept_from(Listening& listening) {
+  for (int accepted = 1;; ++accepted) {
+    auto stream = co_await listening.listener->accept();
+    if (stream) {
+      scope_.spawn(
+          http::h1::serve_connection(loop_, std::move(*stream), *this, listening.number, connections_));
+      if (accepted % kAcceptsInARow == 0) co_await loop_.yield();
+      continue;
+    }
+    if (stream.error().code == io::ErrorCode::kCancelled) break;
+    if (stream.error().code == io::ErrorCode::kNoDescriptors) count_limit("descriptors");
+    auto slept = co_await io::sleep_for(loop_, kDescriptorPause, listening.token);
+    if (!slept) break;
+  }
+  listening.listener.reset();
+}
+
+void Worker::publish(const SnapshotChange& change) {
+  snapshot_ = change.next;
+  pins_.retire(change.retired);
+  pools_.forget_unused();
+}
+
+void Worker::drain() {
+  draining_ = true;
+  for (auto& listening : listening_) listening->token.cancel(io::CancelReason::kDrain);
+  connections_.for_each([](http::h1::ServerConnection& connection) { connection.drain(); });
+}
+
+void Worker::cancel_all(io::CancelReason reason) {
+  connections_.for_each([&](http::h1::ServerConnection& connection) { connection.cancel(reason); });
+}
+
+io::Task<> Worker::join() {
+  co_await scope_.join();
+  pools_.close_idle();
+  if (log_) log_->flush();
+}
+
+std::string_view Worker::listener_name(uint16_t number) const {
+  for (const auto& listening : listening_)
+    if (listening->number == number) return listening->name;
+  return {};
+}
+
+http::TransferWatch::Bounds Worker::download_bounds() const {
+  return {.interval = snapshot_->timeouts.body_progress,
+          .source_idle = snapshot_->stream_idle,
+          .source_bytes = 0,
+          .sink_idle = snapshot_->timeouts.body_progress};
+}
+
+http::TransferWatch::Bounds Worker::upload_bounds() const {
+  return {.interval = snapshot_->timeouts.body_progress,
+          .source_idle = snapshot_->timeouts.body_progress,
+          .source_bytes = kLeastUploadBytes,
+          .sink_idle = snapshot_->stream_idle};
+}
+
+void Worker::report_fault(Exchange& exchange, std::string_view what) {
+  telemetry::log::error("request {} failed inside the gateway: {}", exchange.request_id(), what);
+}
+
+void Worker::count_connections(uint16_t listener, int open, int active) {
+  using State = telemetry::ConnectionState;
+  for (const auto& listening : listening_) {
+    if (listening->number != listener) continue;
+    // Open counts the idle ones too: what becomes active is idle no more.
+    if (open - active) metrics_.add(listening->connections[State::kIdle], open - active);
+    if (active) metrics_.add(listening->connections[State::kActive], active);
+  }
+}
+
+}  // namespace sluice::gateway

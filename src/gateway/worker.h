@@ -1,0 +1,99 @@
+// A worker: one event loop's share of the data plane. Accepts connections and walks each request down the
+// corridor.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/intrusive_list.h"
+#include "gateway/connection_pool.h"
+#include "gateway/exchange.h"
+#include "gateway/plan_pins.h"
+#include "gateway/services.h"
+#include "gateway/snapshot.h"
+#include "http/date.h"
+#include "http/h1/server_connection.h"
+#include "http/server.h"
+#include "io/loop.h"
+#include "io/scope.h"
+#include "store/epoch.h"
+#include "telemetry/access_log.h"
+
+namespace sluice::gateway {
+
+/// Lives on one loop's thread from its constructor to its destructor; `join` must have returned before that.
+class Worker final : public http::RequestHandler, private io::Loop::Observer {
+ public:
+  /// `log` may be null: no access log.
+  Worker(io::Loop& loop, Services& services, std::unique_ptr<telemetry::AccessLog> log,
+         telemetry::WorkerMetrics& metrics, std::shared_ptr<const Snapshot> snapshot);
+  ~Worker();
+
+  /// Serves what `listener` accepts; `number` is the listener's in the configuration.
+  void serve(std::unique_ptr<io::Listener> listener, uint16_t number, std::string_view name);
+  /// New requests see the new snapshot; those in hand go on with the plan that they began with.
+  void publish(const SnapshotChange& change);
+  /// Connections say goodbye: no more are accepted, idle ones end, the others end with their response.
+  void drain();
+  /// Ends what is left.
+  void cancel_all(io::CancelReason reason);
+  /// Until every connection has ended; after `drain`.
+  io::Task<> join();
+
+  // --- for exchanges, policies and handlers ---
+  io::Loop& loop() { return loop_; }
+  Services& services() { return services_; }
+  telemetry::WorkerMetrics& metrics() { return metrics_; }
+  ConnectionPools& pools() { return pools_; }
+  const Snapshot& snapshot() const { return *snapshot_; }
+  std::string_view listener_name(uint16_t number) const;
+  /// How a response to a client is watched.
+  http::TransferWatch::Bounds download_bounds() const;
+  /// How a request's body is watched on its way from the client to an upstream.
+  http::TransferWatch::Bounds upload_bounds() const;
+  /// A policy or handler threw: a bug; the exchange ends with 500.
+  void report_fault(Exchange& exchange, std::string_view what);
+  /// After the last byte: metrics and the access log.
+  void account(Exchange& exchange);
+
+  // --- http::RequestHandler ---
+  const http::Limits& limits() const override { return snapshot_->limits; }
+  const http::ServerTimeouts& timeouts() const override { return snapshot_->timeouts; }
+  std::string_view date() override { return date_.at(loop_.wall_now()); }
+  io::Task<> handle(http::ServerExchange& server) override;
+  void count_connections(uint16_t listener, int open, int active) override;
+
+ private:
+  struct Listening {
+    std::string name;
+    uint16_t number;
+    telemetry::Group<telemetry::Gauge, telemetry::ConnectionState> connections;
+    std::unique_ptr<io::Listener> listener;
+    io::CancelToken token;
+  };
+
+  io::Task<> accept_from(Listening& listening);
+  void count_limit(std::string_view limit) { metrics_.add(limit_hits_[limit]); }
+  void before_wait() override;
+  void after_wait() override;
+  void between_turns() override;
+
+  io::Loop& loop_;
+  Services& services_;
+  telemetry::WorkerMetrics& metrics_;
+  telemetry::NamedCounters refused_;
+  telemetry::NamedCounters limit_hits_;
+  std::unique_ptr<telemetry::AccessLog> log_;
+  store::EpochReader epoch_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  PlanPins pins_;
+  ConnectionPools pools_;
+  http::DateCache date_;
+  std::vector<std::unique_ptr<Listening>> listening_;
+  IntrusiveList<http::h1::ServerConnection> connections_;
+  bool draining_ = false;
+  io::TaskScope scope_;
+};
+
+}  // namespace sluice::gateway
