@@ -12,9 +12,9 @@ inline constexpr std::string_view kProblemContentType = "application/problem+jso
 
 struct Problem {
   uint16_t status = 500;
-  std::string_view code;        // stable, for programs: "bad_chunk_size"
-  std::string_view detail;      // a sentence for people; left out when empty
-  std::string_view request_id;  // left out when empty
+  std::string_view code = {};        // stable, for programs: "bad_chunk_size"
+  std::string_view detail = {};      // a sentence for people; left out when empty
+  std::string_view request_id = {};  // left out when empty
 };
 
 /// {"type":"about:blank","title":...,"status":...,"detail":...,"code":...,"request_id":...}, in `arena`. The

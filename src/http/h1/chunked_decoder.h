@@ -36,48 +36,45 @@ class ChunkedDecoder {
 
  private:
   enum class State : uint8_t {
-    kSizeStart,
     kSize,
-    kExtensionSpace,  // BWS before ";"
-    kExtensionStart,
+    kExtensionSpace,  // before ";"
+    kExtensionStart,  // before a name
     kExtensionName,
-    kExtensionNameEnd,  // BWS before "="
-    kExtensionEquals,
+    kExtensionNameEnd,  // before "=", ";" or the line's end
+    kExtensionValue,    // before a value
     kExtensionToken,
     kExtensionQuoted,
     kExtensionEscaped,
+    kExtensionEnd,  // before ";" or the line's end
     kSizeLf,
     kData,
     kDataCr,
     kDataLf,
-    kTrailerStart,
-    kTrailerLine,
-    kTrailerLf,
-    kEndLf,
+    kTrailers,
     kDone,
   };
 
-  const Error* take_size(char c);
-  const Error* take_extension(char c);
-  const Error* take_trailer(std::string_view& input);
+  const Error* take_line_byte(char c);
+  const Error* take_extension_byte(char c);
+  const Error* end_size();
+  const Error* take_trailers(std::string_view& input);
   const Error* end_trailer_line();
-  const Error* keep(std::string_view part);
-  Error error(const Error& as_request) const;
+  void keep_trailer_bytes(std::string_view part);
 
   Side side_;
-  State state_ = State::kSizeStart;
-  uint8_t digits_ = 0;       // of the current chunk size
-  uint32_t line_bytes_ = 0;  // of the current chunk-size line
-  uint32_t line_limit_;
-  uint32_t field_limit_;
-  uint32_t trailer_limit_;  // bytes
-  uint32_t trailer_bytes_ = 0;
-  uint64_t left_ = 0;  // bytes of the current chunk still to come
-  Fields& trailers_;
-  uint32_t trailer_count_ = 0;  // lines seen, dropped ones too
-  char* line_ = nullptr;        // the current trailer line, in the arena
-  uint32_t line_size_ = 0;
+  State state_ = State::kSize;
+  uint8_t digits_ = 0;            // of the current chunk size
+  uint32_t line_bytes_ = 0;       // of the current chunk-size line
+  uint32_t line_limit_;           // bytes
+  uint32_t trailer_limit_;        // bytes of the trailer section
+  uint32_t trailer_count_limit_;  // fields
+  uint32_t trailer_bytes_ = 0;    // of the trailer section so far
+  uint32_t trailer_count_ = 0;    // fields seen, dropped ones too
+  uint32_t line_size_ = 0;        // bytes in line_
   uint32_t line_capacity_ = 0;
+  char* line_ = nullptr;  // the current trailer line, in the arena
+  uint64_t left_ = 0;     // bytes of the current chunk still to come
+  Fields* trailers_;
 };
 
 }  // namespace sluice::http::h1

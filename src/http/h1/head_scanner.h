@@ -32,17 +32,16 @@ class HeadScanner {
   void reset();
 
  private:
-  struct Found;
-  std::expected<size_t, Error> feed_start(std::string_view piece);
-  Error too_long_error() const;
+  const Error* take_start(std::string_view& piece);
+  std::expected<Progress, Error> fail(const Error& error) const;
 
   Side side_;
   uint8_t skip_ = 0;         // bytes of a leading CRLF seen
   bool line_ended_ = false;  // the start line is whole
-  bool after_cr_ = false;    // the last byte was CR
-  uint8_t recent_lf_ = 0;    // bit 0: the last byte was LF, bit 1: the one before
+  uint8_t recent_cr_ = 0;    // bit 0: the last byte was CR
+  uint8_t recent_lf_ = 0;    // bit 1: the last byte was LF, bit 0: the one before
   uint32_t head_limit_;      // bytes of the whole head
-  uint32_t line_limit_;      // bytes of the start line without CRLF
+  uint32_t line_limit_;      // bytes of the start line with its CRLF
   uint32_t position_ = 0;    // bytes of the head seen, without the leading CRLF
 };
 

@@ -20,10 +20,10 @@ enum class ConnectionOption : uint8_t {
 };
 
 struct RequestHeadOptions {
-  std::string_view host;       // value of `Host`; written first (RFC 9110, section 7.2)
-  std::string_view base_path;  // put before the path, without a slash at its end; not before "*"
+  std::string_view host = {};       // value of `Host`; written first (RFC 9110, section 7.2)
+  std::string_view base_path = {};  // put before the path, without a slash at its end; not before "*"
   ConnectionOption connection = ConnectionOption::kNone;
-  std::string_view upgrade;  // for kUpgrade
+  std::string_view upgrade = {};  // for kUpgrade
   bool te_trailers = false;  // writes `TE: trailers` and names it in `Connection` (RFC 9110, section 10.1.4)
 };
 
@@ -33,8 +33,8 @@ std::string_view write_request_head(const Request& request, const RequestHeadOpt
 
 struct ResponseHeadOptions {
   ConnectionOption connection = ConnectionOption::kNone;
-  std::string_view upgrade;   // for kUpgrade
-  std::string_view date;      // added as `Date` when the response has none; empty: nothing is added
+  std::string_view upgrade = {};  // for kUpgrade
+  std::string_view date = {};     // added as `Date` when the response has none; empty: nothing is added
   bool chunked = true;        // how a body of unknown length is sent: chunked, or (HTTP/1.0) until the close
   bool answers_head = false;  // to HEAD: a body of kind none then writes no `Content-Length: 0`
 };

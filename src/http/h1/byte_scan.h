@@ -1,0 +1,81 @@
+// Scans over the bytes of a head, sixteen at a time where SSE2 is there (any x86-64); the plain loops are for
+// other machines and for the last bytes, because nothing is read beyond the end.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace sluice::http::h1 {
+
+/// Bit i: byte i is CR, or LF.
+struct LineEnds {
+  uint64_t cr = 0;
+  uint64_t lf = 0;
+};
+
+/// Of up to 64 bytes.
+inline LineEnds find_line_ends(const char* at, size_t size) {
+  LineEnds found;
+#if defined(__SSE2__)
+  char copy[64];
+  if (size < 64) {
+    std::memset(copy, 0, sizeof copy);
+    std::memcpy(copy, at, size);
+    at = copy;
+  }
+  const __m128i cr = _mm_set1_epi8('\r');
+  const __m128i lf = _mm_set1_epi8('\n');
+  for (unsigned i = 0; i < 4; ++i) {
+    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 16 * i));
+    auto cr_bits = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, cr)));
+    auto lf_bits = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, lf)));
+    found.cr |= uint64_t{cr_bits} << (16 * i);
+    found.lf |= uint64_t{lf_bits} << (16 * i);
+  }
+#else
+  for (size_t i = 0; i < size; ++i) {
+    found.cr |= uint64_t{at[i] == '\r'} << i;
+    found.lf |= uint64_t{at[i] == '\n'} << i;
+  }
+#endif
+  return found;
+}
+
+/// The first byte below `kBelow` (unsigned) or equal to DEL in [at, end), or `end`.
+template <uint8_t kBelow>
+inline const char* find_control(const char* at, const char* end) {
+#if defined(__SSE2__)
+  const __m128i highest = _mm_set1_epi8(static_cast<char>(kBelow - 1));
+  const __m128i del = _mm_set1_epi8(0x7f);
+  for (; end - at >= 16; at += 16) {
+    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    __m128i below = _mm_cmpeq_epi8(_mm_min_epu8(bytes, highest), bytes);
+    int bits = _mm_movemask_epi8(_mm_or_si128(below, _mm_cmpeq_epi8(bytes, del)));
+    if (bits) return at + __builtin_ctz(static_cast<unsigned>(bits));
+  }
+#endif
+  for (; at != end; ++at)
+    if (static_cast<uint8_t>(*at) < kBelow || *at == 0x7f) return at;
+  return end;
+}
+
+/// The first colon in [at, end), or `end`.
+inline const char* find_colon(const char* at, const char* end) {
+#if defined(__SSE2__)
+  const __m128i colon = _mm_set1_epi8(':');
+  for (; end - at >= 16; at += 16) {
+    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    int bits = _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, colon));
+    if (bits) return at + __builtin_ctz(static_cast<unsigned>(bits));
+  }
+#endif
+  for (; at != end; ++at)
+    if (*at == ':') return at;
+  return end;
+}
+
+}  // namespace sluice::http::h1

@@ -1,0 +1,153 @@
+#include "http/h1/serializer.h"
+
+namespace sluice::http::h1 {
+namespace {
+
+constexpr size_t kFieldSyntax = 4;  // ": " and CRLF
+/// Room for what is not counted piece by piece: versions, status, our own field names, the empty line.
+constexpr size_t kFixedRoom = 256;
+
+/// Writes into memory whose size was worked out before.
+class Writer {
+ public:
+  Writer(Arena& arena, size_t room) : start_(arena.allocate_chars(room)), at_(start_), end_(start_ + room) {}
+
+  void text(std::string_view piece) {
+    assert(piece.size() <= static_cast<size_t>(end_ - at_));
+    if (!piece.empty()) std::memcpy(at_, piece.data(), piece.size());
+    at_ += piece.size();
+  }
+  void number(uint64_t value) { at_ = std::to_chars(at_, end_, value).ptr; }
+  void field(std::string_view name, std::string_view value) {
+    text(name);
+    text(": ");
+    text(value);
+    text("\r\n");
+  }
+  void fields(const Fields& fields) {
+    for (const Field& each : fields) field(each.name, each.value);
+  }
+  void length(uint64_t bytes) {
+    text("Content-Length: ");
+    number(bytes);
+    text("\r\n");
+  }
+  void chunked() { text("Transfer-Encoding: chunked\r\n"); }
+  std::string_view written() const { return {start_, static_cast<size_t>(at_ - start_)}; }
+
+ private:
+  char* start_;
+  char* at_;
+  char* end_;
+};
+
+size_t bytes_of(const Fields& fields) {
+  size_t total = 0;
+  for (const Field& field : fields) total += field.name.size() + field.value.size() + kFieldSyntax;
+  return total;
+}
+
+void write_connection(Writer& out, ConnectionOption option, std::string_view upgrade, bool te_trailers) {
+  if (te_trailers) out.text("TE: trailers\r\n");
+  std::string_view te = te_trailers ? "TE" : "";
+  std::string_view and_te = te_trailers ? ", TE" : "";
+  std::string_view name;
+  switch (option) {
+    case ConnectionOption::kNone:
+      if (te_trailers) out.field("Connection", te);
+      return;
+    case ConnectionOption::kKeepAlive:
+      name = "keep-alive";
+      break;
+    case ConnectionOption::kClose:
+      name = "close";
+      break;
+    case ConnectionOption::kUpgrade:
+      out.field("Upgrade", upgrade);
+      name = "Upgrade";
+      break;
+  }
+  out.text("Connection: ");
+  out.text(name);
+  out.text(and_te);
+  out.text("\r\n");
+}
+
+void write_response_framing(Writer& out, const Response& response, const ResponseHeadOptions& options) {
+  if (response.status < 200 || response.status == 204)
+    return;  // RFC 9110, section 8.6; RFC 9112, section 6.1
+  switch (response.body.kind) {
+    case BodyLength::Kind::kKnown:
+      return out.length(response.body.bytes);
+    case BodyLength::Kind::kUnknown:
+      if (options.chunked && response.status != 304) out.chunked();
+      return;
+    case BodyLength::Kind::kNone:
+      if (response.status != 304 && !options.answers_head) out.length(0);
+      return;
+  }
+}
+
+}  // namespace
+
+std::string_view write_request_head(const Request& request, const RequestHeadOptions& options, Arena& arena) {
+  Writer out(arena, kFixedRoom + request.method_text.size() + options.base_path.size() + request.path.size() +
+                        request.query.size() + options.host.size() + options.upgrade.size() +
+                        bytes_of(request.fields));
+  out.text(request.method_text.empty() ? method_text(request.method) : request.method_text);
+  out.text(" ");
+  if (request.path != "*") out.text(options.base_path);
+  out.text(request.path);
+  if (request.has_query) {
+    out.text("?");
+    out.text(request.query);
+  }
+  out.text(" HTTP/1.1\r\nHost: ");
+  out.text(options.host);
+  out.text("\r\n");
+  out.fields(request.fields);
+  if (request.body.kind == BodyLength::Kind::kKnown) out.length(request.body.bytes);
+  if (request.body.kind == BodyLength::Kind::kUnknown) out.chunked();
+  write_connection(out, options.connection, options.upgrade, options.te_trailers);
+  out.text("\r\n");
+  return out.written();
+}
+
+std::string_view write_response_head(const Response& response, const ResponseHeadOptions& options,
+                                     Arena& arena) {
+  std::string_view reason = response.reason.empty() ? reason_phrase(response.status) : response.reason;
+  Writer out(arena, kFixedRoom + reason.size() + options.upgrade.size() + options.date.size() +
+                        bytes_of(response.fields));
+  out.text("HTTP/1.1 ");
+  out.number(response.status);
+  out.text(" ");
+  out.text(reason);
+  out.text("\r\n");
+  if (!options.date.empty() && !response.fields.has(FieldName::kDate)) out.field("Date", options.date);
+  out.fields(response.fields);
+  write_response_framing(out, response, options);
+  write_connection(out, options.connection, options.upgrade, false);
+  out.text("\r\n");
+  return out.written();
+}
+
+ChunkLine::ChunkLine(uint64_t size) : start_(sizeof bytes_) {
+  constexpr char kHex[] = "0123456789abcdef";
+  bytes_[--start_] = '\n';
+  bytes_[--start_] = '\r';
+  do {
+    bytes_[--start_] = kHex[size & 15];
+    size >>= 4;
+  } while (size != 0);
+}
+
+std::string_view write_last_chunk(const Fields& trailers, Arena& arena) {
+  if (trailers.empty()) return kLastChunk;
+  Writer out(arena, kFixedRoom + bytes_of(trailers));
+  out.text("0\r\n");
+  out.fields(trailers);
+  out.text("\r\n");
+  return out.written();
+}
+
+}  // namespace sluice::http::h1

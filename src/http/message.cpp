@@ -1,0 +1,102 @@
+#include "http/message.h"
+
+namespace sluice::http {
+namespace {
+
+constexpr std::string_view kMethods[] = {"GET",    "HEAD",    "POST",  "PUT",     "PATCH",
+                                         "DELETE", "OPTIONS", "TRACE", "CONNECT", ""};
+static_assert(std::size(kMethods) == static_cast<size_t>(Method::kOther) + 1);
+
+}  // namespace
+
+Method parse_method(std::string_view text) {
+  if (text == "GET") return Method::kGet;
+  if (text == "POST") return Method::kPost;
+  for (size_t i = 0; i < static_cast<size_t>(Method::kOther); ++i)
+    if (text == kMethods[i]) return static_cast<Method>(i);
+  return Method::kOther;
+}
+
+std::string_view method_text(Method method) { return kMethods[static_cast<size_t>(method)]; }
+
+std::string_view version_text(Version version) {
+  switch (version) {
+    case Version::kHttp10:
+      return "HTTP/1.0";
+    case Version::kHttp11:
+      return "HTTP/1.1";
+    case Version::kHttp2:
+      return "HTTP/2";
+  }
+  return {};
+}
+
+std::string_view reason_phrase(uint16_t status) {
+  // clang-format off
+  switch (status) {
+    case 100: return "Continue";
+    case 101: return "Switching Protocols";
+    case 102: return "Processing";
+    case 103: return "Early Hints";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 203: return "Non-Authoritative Information";
+    case 204: return "No Content";
+    case 205: return "Reset Content";
+    case 206: return "Partial Content";
+    case 207: return "Multi-Status";
+    case 208: return "Already Reported";
+    case 226: return "IM Used";
+    case 300: return "Multiple Choices";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 305: return "Use Proxy";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 402: return "Payment Required";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 407: return "Proxy Authentication Required";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
+    case 411: return "Length Required";
+    case 412: return "Precondition Failed";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
+    case 423: return "Locked";
+    case 424: return "Failed Dependency";
+    case 425: return "Too Early";
+    case 426: return "Upgrade Required";
+    case 428: return "Precondition Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 451: return "Unavailable For Legal Reasons";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    case 506: return "Variant Also Negotiates";
+    case 507: return "Insufficient Storage";
+    case 508: return "Loop Detected";
+    case 511: return "Network Authentication Required";
+    default: return {};
+  }
+  // clang-format on
+}
+
+}  // namespace sluice::http
