@@ -16,32 +16,9 @@
 
 #include "base/arena.h"
 #include "store/epoch.h"
-#include "store/zeroed_pages.h"
+#include "store/keyed_hasher.h"
 
 namespace sluice::store {
-
-/// HMAC-SHA-256 of a secret under the process's key. Comparing two takes the same time whatever they hold.
-struct Digest {
-  std::array<uint64_t, 4> words;
-
-  friend bool operator==(const Digest& a, const Digest& b) {
-    return ((a.words[0] ^ b.words[0]) | (a.words[1] ^ b.words[1]) | (a.words[2] ^ b.words[2]) |
-            (a.words[3] ^ b.words[3])) == 0;
-  }
-};
-
-/// Makes digests (RFC 2104, FIPS 180-4). The key is 32 random bytes drawn when the process starts; what
-/// depends on the key alone is computed once. Immutable, shared by all threads.
-class KeyedHasher {
- public:
-  explicit KeyedHasher(std::span<const std::byte, 32> key);
-  Digest operator()(std::string_view secret) const;
-
- private:
-  using State = std::array<uint32_t, 8>;  // SHA-256 after the key's block
-  State inner_;
-  State outer_;
-};
 
 /// What logs may show of a secret: its first four characters if it has at least 16, all four of them visible
 /// ASCII; else nothing, since it would reveal too much of it.
@@ -122,7 +99,7 @@ class CredentialTable {
 
   /// Makes the table hold exactly this. Readers see all of the old or all of the new. Records and consumers
   /// that stay the same are kept, so a reload allocates for what changed, and 16 to 26 bytes a key for the
-  /// new index. Consumer names are unique; of two with one name the last counts.
+  /// new index. Consumer names are unique; of two with one name the first counts.
   Replaced replace_all(std::vector<Consumer> consumers, std::span<const Entry> entries);
 
   /// Adds a consumer or replaces the one of that name for all of its credentials, each at its own moment.
@@ -143,24 +120,22 @@ class CredentialTable {
  private:
   struct Index;
   class Records;
-  struct Record;
   using Consumers = std::unordered_map<std::string_view, std::unique_ptr<const Consumer>>;
 
-  Record* make(const Digest& digest, const Consumer& consumer, PublicPrefix prefix);
-  void retire(Record* record);
-  void retire(std::unique_ptr<const Consumer> consumer);
-  void publish(std::unique_ptr<Index> index);
+  void retire(const Credential* credential);
+  void publish(std::unique_ptr<Index> index, std::vector<const Credential*> dropped,
+               Consumers dropped_consumers);
   void make_room();
 
-  std::atomic<Index*> index_;
+  std::atomic<const Index*> index_;
   std::atomic<size_t> size_ = 0;
 
   mutable std::mutex writer_;  // guards all below
   std::unique_ptr<Index> owned_index_;
   std::unique_ptr<Records> records_;
   Consumers consumers_;
-  uint32_t generation_ = 0;  // of replace_all
-  RetireList retired_;
+  size_t retired_index_bytes_ = 0;
+  RetireList retired_;  // last: what it disposes of goes to the others
 };
 
 }  // namespace sluice::store

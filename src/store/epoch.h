@@ -15,8 +15,8 @@ namespace sluice::store {
 
 /// The clock that readers and writers of some tables share. It outlives its readers and its retire lists.
 ///
-/// A writer makes a thing unreachable, calls `advance()`, and may destroy the thing once `passed()` says so
-/// of the epoch it got: every reader has since been offline or announced that it holds nothing.
+/// A writer makes a thing unreachable, calls `advance()`, and may destroy the thing once `passed()` has
+/// reached the epoch it got: every reader has since been offline or announced that it holds nothing.
 class EpochDomain {
  public:
   EpochDomain() = default;
@@ -25,8 +25,9 @@ class EpochDomain {
 
   /// To be called after the thing was made unreachable.
   uint64_t advance() { return now_.fetch_add(1, std::memory_order_seq_cst) + 1; }
-  /// Whether no reader can hold what was unreachable when `advance()` returned `epoch`.
-  bool passed(uint64_t epoch) const;
+  /// The newest epoch that has passed: no reader can hold what was unreachable when `advance()` returned it
+  /// or an earlier one.
+  uint64_t passed() const;
 
  private:
   friend class EpochReader;

@@ -91,6 +91,8 @@ class RateTable {
                              uint64_t& next);
   Found find(const RateKey& key, Instant now) const;
   Insertion insert(const RateKey& key, Slot& victim, uint64_t seen, uint64_t tat);
+  /// Gives another thread's insertion a moment to end, then undoes it.
+  static void settle(Slot& slot, uint64_t announced);
 
   const uint64_t seed_;
   std::vector<Level> levels_;
