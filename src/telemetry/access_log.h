@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "telemetry/log_sink.h"
 #include "telemetry/metrics.h"
+#include "telemetry/text.h"
 
 namespace sluice::telemetry {
 
@@ -21,33 +22,33 @@ enum class ErrorBy : uint8_t { kNobody, kGateway, kUpstream, kClient };
 /// option mean "not known" and leave the field out. Texts may hold any bytes; they are escaped and bounded
 /// here.
 struct AccessRecord {
-  WallTime time;  // when the request's head had come
-  std::string_view request_id;
-  std::string_view client_request_id;
-  std::string_view trace_id;
-  std::string_view listener;
-  std::string_view client_address;
-  std::string_view method;
-  std::string_view host;
-  std::string_view path;  // without the query
-  std::string_view protocol;
-  std::string_view api;
-  std::string_view route;
-  std::string_view consumer;
-  std::string_view credential;  // its public prefix
-  std::string_view plan;
+  WallTime time = {};  // when the request's head had come
+  std::string_view request_id = {};
+  std::string_view client_request_id = {};
+  std::string_view trace_id = {};
+  std::string_view listener = {};
+  std::string_view client_address = {};
+  std::string_view method = {};
+  std::string_view host = {};
+  std::string_view path = {};  // without the query
+  std::string_view protocol = {};
+  std::string_view api = {};
+  std::string_view route = {};
+  std::string_view consumer = {};
+  std::string_view credential = {};  // its public prefix
+  std::string_view plan = {};
   uint16_t status = 0;
   ErrorBy error_by = ErrorBy::kNobody;
-  std::string_view error_code;
-  std::string_view upstream;
-  std::string_view target;
+  std::string_view error_code = {};
+  std::string_view upstream = {};
+  std::string_view target = {};
   uint32_t tries = 0;
-  std::optional<uint64_t> request_bytes;   // of the body
-  std::optional<uint64_t> response_bytes;  // of the body
-  std::optional<Duration> total;
-  std::optional<Duration> upstream_time;
-  std::optional<Duration> gateway_time;
-  std::string_view cache;
+  std::optional<uint64_t> request_bytes = {};   // of the body
+  std::optional<uint64_t> response_bytes = {};  // of the body
+  std::optional<Duration> total = {};
+  std::optional<Duration> upstream_time = {};
+  std::optional<Duration> gateway_time = {};
+  std::string_view cache = {};
   uint64_t revision = 0;
 };
 
@@ -57,6 +58,11 @@ inline constexpr size_t kLogTextBytes = 256;
 /// No line is longer.
 inline constexpr size_t kLogLineBytes = 8192;
 
+/// `kJson`: one object, fields as in the contract. `kText`: the common log format, then host, route, target,
+/// seconds, request id and error, "-" where not known:
+///   ADDRESS - CONSUMER [06/May/2024:07:08:09 +0000] "GET /path HTTP/1.1" 200 512 "HOST" API/ROUTE TARGET
+///   0.001234 ID CODE
+///
 /// One worker's access log; for its thread only.
 class AccessLog {
  public:
@@ -75,15 +81,6 @@ class AccessLog {
   void flush();
 
  private:
-  class TimeText {  // "2024-05-06T07:08:09.123Z", the date made once a second
-   public:
-    static constexpr size_t kBytes = 24;
-    char* append(char* to, WallTime time);
-
-   private:
-    int64_t second_ = INT64_MIN;
-    char text_[kBytes];
-  };
   char* append_json(char* to, const AccessRecord& record);
   char* append_text(char* to, const AccessRecord& record);
 
@@ -92,7 +89,7 @@ class AccessLog {
   LogFormat format_;
   WorkerMetrics& metrics_;
   Counter dropped_;
-  Instant flushed_ = Instant::min();
+  Instant flush_at_ = Instant::min();
   TimeText time_;
 };
 

@@ -43,6 +43,8 @@ class LogWriter : public LogSink {
   void run();
   bool write_queues();
   void write_block(const LogBlock& block);
+  bool out_of_time() const;
+  void reopen_if_asked();
 
   std::unique_ptr<LogDestination> destination_;
   Duration drain_time_;
@@ -51,8 +53,11 @@ class LogWriter : public LogSink {
   std::vector<std::shared_ptr<Queue>> queues_;
   std::atomic<uint32_t> wakes_ = 0;
   std::atomic<bool> stop_ = false;
+  std::atomic<int64_t> give_up_at_ = 0;  // of the steady clock, once `stop_` is set
   std::atomic<bool> reopen_ = false;
   std::atomic<uint64_t> lost_lines_ = 0;
+  bool mid_line_ = false;  // the writer thread's
+  bool failing_ = false;   // the writer thread's
   std::thread thread_;
 };
 

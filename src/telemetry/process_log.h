@@ -35,11 +35,11 @@ using Hook = void (*)(Level level, std::string_view message);
 void set_hook(Hook hook);
 
 namespace detail {
-inline std::atomic<Level> level = Level::kInfo;
+inline std::atomic<Level> threshold = Level::kInfo;
 void write(Level level, fmt::string_view format, fmt::format_args arguments);
 }  // namespace detail
 
-inline bool enabled(Level level) { return level >= detail::level.load(std::memory_order_relaxed); }
+inline bool enabled(Level level) { return level >= detail::threshold.load(std::memory_order_relaxed); }
 
 template <class... A>
 void write(Level level, fmt::format_string<A...> format, A&&... arguments) {

@@ -1,0 +1,139 @@
+#include "telemetry/families.h"
+
+#include <fmt/format.h>
+
+namespace sluice::telemetry {
+namespace {
+
+constexpr uint32_t kMaxSeries = 600;
+constexpr uint32_t kMaxHistograms = 300;  // each is twenty lines
+constexpr uint32_t kMaxSeriesPerRoute = Registry::kMaxGroups * 5;
+
+const std::vector<std::string_view> kCodeClasses = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+const std::vector<std::string_view> kPhases = {"total", "upstream", "gateway"};
+const std::vector<std::string_view> kConnectionStates = {"idle", "active"};
+const std::vector<std::string_view> kPoolStates = {"connecting", "idle", "active"};
+const std::vector<std::string_view> kUpstreamResults = {
+    "1xx",       "2xx",      "3xx", "4xx", "5xx", "connect_failure", "reset", "timeout", "protocol_error",
+    "cancelled", "no_target"};
+const std::vector<std::string_view> kRetryReasons = {"stale_connection", "connect_failure", "reset",
+                                                     "timeout", "status"};
+const std::vector<std::string_view> kReloadResults = {"success", "failure"};
+
+}  // namespace
+
+Families::Families(Registry& registry) : registry_(registry) {
+  using enum MetricKind;
+  requests_ = registry.add_family({.name = "sluice_requests_total",
+                                   .help = "Requests answered, by the class of the status.",
+                                   .kind = kCounter,
+                                   .labels = {"api", "route"},
+                                   .fixed_label = "code_class",
+                                   .fixed_values = kCodeClasses,
+                                   .max_series = kMaxSeries});
+  request_seconds_ =
+      registry.add_family({.name = "sluice_request_seconds",
+                           .help = "Time of requests, in all, waiting for upstream, and the rest.",
+                           .kind = kHistogram,
+                           .labels = {"api"},
+                           .fixed_label = "phase",
+                           .fixed_values = kPhases,
+                           .max_series = kMaxHistograms});
+  refused_ = registry.add_family({.name = "sluice_refused_total",
+                                  .help = "Requests that the gateway answered with an error, by its code.",
+                                  .kind = kCounter,
+                                  .labels = {"code"}});
+  connections_ = registry.add_family({.name = "sluice_connections",
+                                      .help = "Open client connections.",
+                                      .kind = kGauge,
+                                      .labels = {"listener"},
+                                      .fixed_label = "state",
+                                      .fixed_values = kConnectionStates});
+  upstream_requests_ = registry.add_family({.name = "sluice_upstream_requests_total",
+                                            .help = "Tries at upstreams, by how they ended.",
+                                            .kind = kCounter,
+                                            .labels = {"upstream"},
+                                            .fixed_label = "result",
+                                            .fixed_values = kUpstreamResults});
+  upstream_seconds_ = registry.add_family({.name = "sluice_upstream_seconds",
+                                           .help = "Time of tries at upstreams.",
+                                           .kind = kHistogram,
+                                           .labels = {"upstream"},
+                                           .max_series = kMaxHistograms});
+  upstream_connections_ = registry.add_family({.name = "sluice_upstream_connections",
+                                               .help = "Connections to targets.",
+                                               .kind = kGauge,
+                                               .labels = {"upstream"},
+                                               .fixed_label = "state",
+                                               .fixed_values = kPoolStates});
+  retries_ = registry.add_family({.name = "sluice_retries_total",
+                                  .help = "Tries after the first, by why the one before failed.",
+                                  .kind = kCounter,
+                                  .labels = {"upstream"},
+                                  .fixed_label = "reason",
+                                  .fixed_values = kRetryReasons});
+  limited_ = registry.add_family({.name = "sluice_limited_total",
+                                  .help = "Requests that a limiting policy refused.",
+                                  .kind = kCounter,
+                                  .labels = {"policy"}});
+  limit_hits_ = registry.add_family({.name = "sluice_limit_hits_total",
+                                     .help = "Times that one of the gateway's own limits was reached.",
+                                     .kind = kCounter,
+                                     .labels = {"limit"}});
+  auto reloads = registry.add_family({.name = "sluice_reloads_total",
+                                      .help = "Reloads of the configuration.",
+                                      .kind = kCounter,
+                                      .fixed_label = "result",
+                                      .fixed_values = kReloadResults});
+  auto revision = registry.add_family(
+      {.name = "sluice_config_revision", .help = "Revision of the active configuration.", .kind = kGauge});
+  auto dropped =
+      registry.add_family({.name = "sluice_log_dropped_total",
+                           .help = "Access log lines lost because the destination was behind or failed.",
+                           .kind = kCounter});
+  busy_ratio_ = registry.add_family({.name = "sluice_worker_busy_ratio",
+                                     .help = "Part of its time that a worker was not waiting.",
+                                     .kind = kGauge,
+                                     .labels = {"worker"},
+                                     .max_series = 4096,
+                                     .unit = 1e-6});
+  build_info_ = registry.add_family({.name = "sluice_build_info",
+                                     .help = "Always 1; the labels tell what runs.",
+                                     .kind = kGauge,
+                                     .labels = {"version", "io"}});
+  reloads_ = {registry.resolve(reloads, {})};
+  config_revision_ = {registry.resolve(revision, {})};
+  log_dropped_ = {registry.resolve(dropped, {})};
+}
+
+void Families::set_per_route(bool on) {
+  registry_.set_max_series(requests_, on ? kMaxSeriesPerRoute : kMaxSeries);
+}
+
+RouteMetrics Families::route(std::string_view api, std::string_view route) {
+  return {.requests = {registry_.resolve(requests_, {api, route})},
+          .seconds = {registry_.resolve(request_seconds_, {api})}};
+}
+
+UpstreamMetrics Families::upstream(std::string_view upstream) {
+  return {.requests = {registry_.resolve(upstream_requests_, {upstream})},
+          .seconds = {registry_.resolve(upstream_seconds_, {upstream})},
+          .connections = {registry_.resolve(upstream_connections_, {upstream})},
+          .retries = {registry_.resolve(retries_, {upstream})}};
+}
+
+Group<Gauge, ConnectionState> Families::connections(std::string_view listener) {
+  return {registry_.resolve(connections_, {listener})};
+}
+
+Counter Families::limited(std::string_view policy) { return {registry_.resolve(limited_, {policy})}; }
+
+Gauge Families::worker_busy_ppm(uint32_t worker) {
+  return {registry_.resolve(busy_ratio_, {fmt::format_int(worker).c_str()})};
+}
+
+Gauge Families::build_info(std::string_view version, std::string_view io) {
+  return {registry_.resolve(build_info_, {version, io})};
+}
+
+}  // namespace sluice::telemetry
