@@ -79,10 +79,16 @@ class ApiRouter {
   class Walk;
 
   bool takes_method(const Candidate& candidate, const RequestView& request) const;
+  bool condition_holds(const Condition& condition, const RequestView& request) const;
+  bool condition_holds(const Condition& condition, const BodyValues& values) const;
   bool plain_conditions_hold(const Candidate& candidate, const RequestView& request) const;
   bool body_conditions_hold(const Candidate& candidate, const BodyValues& values) const;
+  uint32_t literal_child(uint32_t node, std::string_view segment, uint64_t hash) const;
   template <class Visit>
-  void walk(std::string_view path, uint32_t prefix_size, Walk& state, Visit visit) const;
+  void walk(Walk& walk, Visit visit) const;
+  void capture(const Candidate& candidate, Walk& walk, uint32_t depth, Match& match) const;
+  std::vector<std::string_view> allowed(const RequestView& request, uint32_t prefix_size,
+                                        const BodyPrefix* body) const;
 
   std::vector<Node> nodes_;
   SegmentTable edges_;

@@ -56,6 +56,10 @@ class RootRouter {
  private:
   friend class RootRouterBuilder;
   static constexpr uint32_t kNone = SegmentTable::kNone;
+  // The first three nodes: parents of the hosts, and the root of APIs without hosts.
+  static constexpr uint32_t kExactHosts = 0;
+  static constexpr uint32_t kSuffixes = 1;
+  static constexpr uint32_t kAnyHost = 2;
 
   struct Api {
     std::shared_ptr<const ApiRouter> router;
@@ -80,7 +84,7 @@ class RootRouter {
 
   std::vector<Api> apis_;
   std::vector<uint16_t> listeners_;
-  std::vector<Node> nodes_;  // 0: exact hosts' parent, 1: suffixes' parent, 2: the root of APIs without hosts
+  std::vector<Node> nodes_;
   SegmentTable edges_;
   std::vector<Owner> owners_;
   std::string texts_;
