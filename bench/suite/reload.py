@@ -1,0 +1,2 @@
+def run(world, load, quick): return {}
+def report(r, t): pass

@@ -1,0 +1,108 @@
+"""Tables: medians, ratios of paired rounds with their spread, and the targets with OK or MISSED."""
+import statistics
+
+
+class Targets:
+    """Every target met or missed, in the order found."""
+
+    def __init__(self):
+        self.rows = []
+
+    def at_most(self, what, value, limit, unit="", spread=None):
+        self.rows.append({"what": what, "value": value, "limit": limit, "unit": unit, "spread": spread,
+                          "met": value <= limit})
+
+    @property
+    def missed(self):
+        return [row for row in self.rows if not row["met"]]
+
+    def print(self):
+        if not self.rows:
+            return
+        print("\n## Targets\n\n| | target | measured | spread | |\n| --- | --- | --- | --- | --- |")
+        for r in self.rows:
+            spread = "" if r["spread"] is None else f"{r['spread'][0]:.2f}..{r['spread'][1]:.2f}"
+            print(f"| {r['what']} | at most {r['limit']:g} {r['unit']} | {r['value']:.3g} {r['unit']} | {spread} "
+                  f"| {'OK' if r['met'] else 'MISSED'} |")
+
+
+def median(runs, field):
+    return statistics.median(run[field] for run in runs)
+
+
+def ratio(runs, base, field):
+    """Median and (min, max) of the ratios of rounds that were measured one after the other."""
+    ratios = [a[field] / b[field] for a, b in zip(runs, base)]
+    return statistics.median(ratios), (min(ratios), max(ratios))
+
+
+def ratio_text(runs, base, field):
+    value, (low, high) = ratio(runs, base, field)
+    return f"{value:.2f} ({low:.2f}..{high:.2f})"
+
+
+def print_throughput(results):
+    for (size, connections), servers in results.items():
+        print(f"\n## {size} answers, {connections} connections, as fast as it goes\n")
+        print("| | CPU us/request | user share | requests/s | its core busy | p50 us | p99 us | CPU / nginx | CPU / pump "
+              "| requests/s / nginx |\n|" + " --- |" * 10)
+        for name, runs in servers.items():
+            base = {peer: servers[peer] for peer in ("nginx", "pump") if peer in servers}
+            cells = [ratio_text(runs, base[peer], "cpu_us") if peer in base else "-" for peer in ("nginx", "pump")]
+            cells.append(ratio_text(runs, base["nginx"], "rps") if "nginx" in base else "-")
+            print(f"| {name} | {median(runs, 'cpu_us'):.2f} | {median(runs, 'user_share'):.0%} | {median(runs, 'rps'):,.0f} "
+                  f"| {median(runs, 'busy'):.0%} | {median(runs, 'p50_us'):,.0f} | {median(runs, 'p99_us'):,.0f} "
+                  f"| {' | '.join(cells)} |")
+
+
+def added(results, name, field):
+    """What a server adds to the upstream's own latency: median and (min, max) over paired rounds, us."""
+    extra = [a[field] - b[field] for a, b in zip(results[name], results["direct"])]
+    return statistics.median(extra), (min(extra), max(extra))
+
+
+def print_latency(results):
+    for rate, servers in results.items():
+        print(f"\n## Latency at {rate:,}/s, 1 KiB, open loop, us (spread over rounds)\n")
+        print("| | p50 | p99 | p99.9 | added p50 | added p99 | added p99.9 |\n|" + " --- |" * 7)
+        for name, runs in servers.items():
+            row = [f"{median(runs, field):,.0f}" for field in ("p50_us", "p99_us", "p999_us")]
+            for field in ("p50_us", "p99_us", "p999_us"):
+                if name == "direct":
+                    row.append("-")
+                else:
+                    value, (low, high) = added(servers, name, field)
+                    row.append(f"{value:,.0f} ({low:,.0f}..{high:,.0f})")
+            print(f"| {name} | {' | '.join(row)} |")
+            late = sum(run["late"] for run in runs)
+            if late:
+                print(f"| {name}: {late} requests were never sent or answered | | | | | | |")
+
+
+def print_idle(results):
+    count = next(iter(results.values()))["connections"]
+    print(f"\n## Memory of {count:,} idle connections\n")
+    print("| | own bytes a connection | process before, MiB | process with them, MiB |\n| --- | --- | --- | --- |")
+    for name, r in results.items():
+        print(f"| {name} | {r['bytes']:,.0f} | {r['own_before'] / 2**20:.1f} | {r['own_after'] / 2**20:.1f} |")
+
+
+def judge(targets, found, half_rate):
+    """Adds the targets of the comparison for the parts that were measured."""
+    for size, connections, peer, limit in (("1k", 128, "nginx", 0.65), ("1k", 128, "pump", 1.20),
+                                           ("100k", 128, "nginx", 0.75)):
+        servers = found.get("throughput", {}).get((size, connections), {})
+        if "sluice" in servers and peer in servers:
+            value, spread = ratio(servers["sluice"], servers[peer], "cpu_us")
+            targets.at_most(f"CPU a request, {size}, {connections} connections, / {peer}", value, limit, spread=spread)
+    latencies = found.get("latency", {}).get(half_rate, {})
+    if "sluice" in latencies:
+        for field, limit in (("p50_us", 100), ("p99_us", 1000)):
+            value, spread = added(latencies, "sluice", field)
+            targets.at_most(f"added {field[:-3]} at half load", value, limit, "us", spread)
+        if "nginx" in latencies:
+            value, spread = added(latencies, "sluice", "p99_us")
+            targets.at_most("added p99 at half load, at most nginx's", value, added(latencies, "nginx", "p99_us")[0], "us",
+                            spread)
+    if "sluice" in found.get("idle", {}):
+        targets.at_most("own memory an idle connection", found["idle"]["sluice"]["bytes"], 600, "bytes")

@@ -1,0 +1,184 @@
+"""The servers under test: how each is configured and started, and the proof that each does the same job."""
+import http.client
+import os
+import subprocess
+import time
+
+from .machine import BenchError, LOAD_CORE, Process, SERVER_CORE, free_port
+
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+POOL = 2048          # idle upstream connections kept; 1,024 busy ones are the most there are
+
+
+class Keys:
+    """The API keys, written as each server wants them. Consumer N owns key N."""
+
+    def __init__(self, directory, count):
+        self.names = [f"consumer-{i:05}" for i in range(count)]
+        # 32 hex digits that look like a key; multiplying by an odd number spreads them without repeating.
+        self.keys = [f"sk_{(i * 0x9E3779B97F4A7C15 + 1) % 2**64:016x}{(i * 0xC2B2AE3D27D4EB4F + 7) % 2**64:016x}"
+                     for i in range(count)]
+        self.file = os.path.join(directory, "keys.txt")
+        pairs = list(zip(self.keys, self.names))
+        write(self.file, "".join(f"{key}\n" for key in self.keys))
+        write(os.path.join(directory, "nginx-keys.map"), "".join(f'"{k}" "{n}";\n' for k, n in pairs))
+        write(os.path.join(directory, "haproxy-keys.map"), "".join(f"{k} {n}\n" for k, n in pairs))
+        self.yaml = "".join(f'  {n}: {{ credentials: [ {{ api_key: "{k}" }} ] }}\n' for k, n in pairs)
+
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def render(template, path, values):
+    with open(os.path.join(HERE, "peers", template)) as f:
+        text = f.read()
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", str(value))
+    write(path, text)
+
+
+def version_of(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return (done.stdout.strip() or "?").splitlines()[0]
+
+
+class Server:
+    """One server under test; `start` runs it on a new port."""
+    checks_keys = True
+
+    def __init__(self, world):
+        self.world = world
+        self.process = None
+        self.port = None
+
+    def start(self):
+        self.port = free_port()
+        log = os.path.join(self.world.directory, f"{self.name}.log")
+        self.process = Process(self.name, self.command(), SERVER_CORE, log)
+        self.process.await_listening(self.port)
+
+    def stop(self):
+        if self.process:
+            self.process.stop()
+            self.process = None
+
+    def values(self):
+        return {"DIR": self.world.directory, "PORT": self.port, "UPSTREAM": self.world.upstream_port,
+                "WORKERS": self.world.workers, "CONNECTIONS": self.world.connections, "NOFILE": self.world.descriptors,
+                "POOL": POOL}
+
+    def path(self, name):
+        return os.path.join(self.world.directory, name)
+
+
+class Pump(Server):
+    name = "pump"
+    checks_keys = False
+
+    def version(self):
+        return "byte pump: accept, connect, copy"
+
+    def command(self):
+        return [os.path.join(self.world.tools, "bench_pump"), "--listen", f"127.0.0.1:{self.port}",
+                "--upstream", f"127.0.0.1:{self.world.upstream_port}", "--workers", self.world.workers]
+
+
+class Nginx(Server):
+    name = "nginx"
+
+    def version(self):
+        return version_of([self.world.nginx, "-v"])
+
+    def command(self):
+        conf = self.path("nginx.conf")
+        render("nginx.conf.in", conf, self.values())
+        return [self.world.nginx, "-e", "stderr", "-p", self.world.directory, "-c", conf]
+
+
+class Haproxy(Server):
+    name = "haproxy"
+
+    def version(self):
+        return version_of([self.world.haproxy, "-v"])
+
+    def command(self):
+        conf = self.path("haproxy.cfg")
+        render("haproxy.cfg.in", conf, self.values())
+        return [self.world.haproxy, "-db", "-f", conf]
+
+
+class Sluice(Server):
+    name = "sluice"
+    routes = ""  # extra lines below the API, for the reload measurement
+
+    def version(self):
+        return version_of([self.world.sluice, "--version"])
+
+    def write_configuration(self):
+        render("sluice.yaml.in", self.path("sluice.yaml"),
+               {**self.values(), "STATUS": self.status_port, "ROUTES": self.routes, "CONSUMERS": self.world.keys.yaml})
+
+    def command(self):
+        self.status_port = free_port()
+        self.write_configuration()
+        return [self.world.sluice, "run", self.path("sluice.yaml")]
+
+
+class World:
+    """What all servers of one run share: directory, keys, tools, the upstream."""
+
+    def __init__(self, directory, arguments, keys, descriptors):
+        self.directory = directory
+        self.tools = arguments.tools
+        self.nginx, self.haproxy, self.sluice = arguments.nginx, arguments.haproxy, arguments.sluice
+        self.workers = 1
+        self.keys = keys
+        self.descriptors = descriptors
+        # What each server is allowed: the idle ones, or 1,024 busy ones with as many to the upstream, and some room.
+        self.connections = max(arguments.idle, 4096) + 1000
+        self.upstream_port = free_port()
+        self.upstream = Process("upstream", [os.path.join(self.tools, "bench_upstream"), "--listen",
+                                             f"127.0.0.1:{self.upstream_port}"],
+                                LOAD_CORE, os.path.join(directory, "upstream.log"))
+        self.upstream.await_listening(self.upstream_port)
+
+
+def ask(port, path, headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path, headers={"Host": "bench.test", "X-Debug": "1", **headers})
+        answer = connection.getresponse()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode("latin-1")
+    finally:
+        connection.close()
+
+
+def prove_same_job(server):
+    """Raises unless the server checks keys and changes headers as all the others do."""
+    if not server.checks_keys:
+        return
+    key, consumer = server.world.keys.keys[0], server.world.keys.names[0]
+    for headers, wanted in (({}, 401), ({"X-API-Key": "wrong"}, 401), ({"X-API-Key": key}, 200)):
+        for _ in range(100):  # a server may accept before its upstream is known
+            status, answered, body = ask(server.port, "/echo", headers)
+            if status not in (502, 503):
+                break
+            time.sleep(0.02)
+        if status != wanted:
+            raise BenchError(f"{server.name} answers {status} instead of {wanted} to {headers}: {body[:300]}")
+    sent = {line.split(":")[0].lower(): line.split(":", 1)[1].strip() for line in body.split("\r\n")[1:] if ":" in line}
+    expected = {"host": "bench.test", "x-forwarded-for": "127.0.0.1", "x-forwarded-proto": "http",
+                "x-forwarded-host": "bench.test", "x-consumer-id": consumer, "x-gateway": "bench"}
+    problems = [f"{k} is {sent.get(k)!r} upstream, not {v!r}" for k, v in expected.items() if sent.get(k) != v]
+    problems += [f"{k} is missing upstream" for k in ("via", "x-request-id") if k not in sent]
+    problems += [f"{k} reaches the upstream" for k in ("x-debug", "x-api-key") if k in sent]
+    if answered.get("x-served-by") != "bench":
+        problems.append("x-served-by is missing in the answer")
+    if answered.get("x-request-id") != sent.get("x-request-id"):
+        problems.append("the answer's x-request-id is not the upstream's")
+    if "x-upstream-node" in answered:
+        problems.append("x-upstream-node is not removed from the answer")
+    if problems:
+        raise BenchError(f"{server.name} does not do the same job: " + "; ".join(problems))

@@ -1,0 +1,305 @@
+// The load generator. Closed loop: each of C connections sends its next request when the answer to the last
+// has come. Open loop (--rate): request i is due at start + i/R, and its latency counts from that moment even
+// when no connection was free to send it, so that a stall of the server is seen by everything that would have
+// arrived meanwhile (no coordinated omission). --hold opens C connections, makes one request on each and
+// keeps them idle until its standard input ends. No pipelining. The result is one line of JSON.
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "cpu_time.h"
+#include "histogram.h"
+#include "load_options.h"
+#include "net.h"
+#include "response_reader.h"
+
+namespace bench {
+namespace {
+
+constexpr size_t kReadBuffer = 256 * 1024;
+constexpr uint64_t kSecond = 1'000'000'000;
+/// How long after the end answers of an open loop may still come.
+constexpr uint64_t kDrain = 2 * kSecond;
+
+volatile std::sig_atomic_t stop_asked = 0;
+
+uint64_t now_ns() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<uint64_t>(t.tv_sec) * kSecond + static_cast<uint64_t>(t.tv_nsec);
+}
+
+struct Connection {
+  int fd = -1;
+  bool busy = false;
+  uint64_t started = 0;  // closed loop: sent; open loop: due
+  ResponseReader reader;
+};
+
+struct Counts {
+  uint64_t by_class[6] = {};  // [2]: 2xx
+  uint64_t failed = 0;        // no whole answer: reset, closed early, unreadable
+  uint64_t wrong_length = 0;
+  uint64_t closed = 0;  // connections that the server closed, whether idle or not
+  uint64_t body_bytes = 0;
+  uint64_t answered() const { return by_class[1] + by_class[2] + by_class[3] + by_class[4] + by_class[5]; }
+};
+
+class Load {
+ public:
+  explicit Load(LoadOptions options)
+      : options_(std::move(options)),
+        texts_(options_.request_texts()),
+        poll_(epoll_create1(EPOLL_CLOEXEC)),
+        connections_(options_.connections) {}
+
+  void run() {
+    for (Connection& connection : connections_) {
+      if (!open(connection)) die_errno("connect");
+      idle_.push_back(&connection);
+    }
+    const uint64_t start = now_ns();
+    window_start_ = start + static_cast<uint64_t>(options_.warmup * kSecond);
+    window_end_ =
+        options_.seconds > 0 ? window_start_ + static_cast<uint64_t>(options_.seconds * kSecond) : UINT64_MAX;
+    if (options_.warmup <= 0) begin_window(start);
+    if (options_.rate > 0) {
+      run_open(start);
+    } else {
+      run_closed();
+    }
+    report();
+  }
+
+  void hold() {
+    // One at a time, so that the server's pool of upstream connections does not grow with us.
+    for (Connection& connection : connections_) {
+      if (!open(connection)) die_errno("connect");
+      connection.busy = true;
+      send_request(connection);
+      while (connection.busy) turn(now_ns() + 10 * kSecond);
+    }
+    std::printf("{\"held\": %zu, \"2xx\": %llu, \"failed\": %llu}\n", connections_.size(),
+                static_cast<unsigned long long>(counts_.by_class[2]),
+                static_cast<unsigned long long>(counts_.failed));
+    std::fflush(stdout);
+    char ignored[64];
+    while (read(STDIN_FILENO, ignored, sizeof ignored) > 0) {
+    }
+  }
+
+ private:
+  bool open(Connection& connection) {
+    in_addr_t source = 0;
+    if (options_.sources > 1) source = htonl(INADDR_LOOPBACK + opened_++ % options_.sources);
+    connection.fd = connect_to(options_.address, source);
+    if (connection.fd < 0) return false;
+    connection.reader.reset();
+    watch(poll_, connection.fd, &connection);
+    return true;
+  }
+
+  void run_closed() {
+    while (!idle_.empty()) start_next(now_ns());
+    while (!finished()) {
+      turn(std::min(window_open_ ? window_end_ : window_start_, now_ns() + kSecond));
+      while (!idle_.empty() && !finished()) start_next(now_ns());
+    }
+    end_window();
+  }
+
+  void run_open(uint64_t start) {
+    const double step = static_cast<double>(kSecond) / options_.rate;
+    uint64_t index = 0;
+    const auto due = [&] { return start + static_cast<uint64_t>(static_cast<double>(index) * step); };
+    while (!finished()) {
+      const uint64_t now = now_ns();
+      while (due() <= now && due() < window_end_ && !idle_.empty()) {
+        start_next(due());
+        ++index;
+      }
+      turn(idle_.empty() ? window_end_ : std::min(due(), window_end_));
+    }
+    end_window();
+    // What was due but never sent is as late as what was sent and never answered.
+    unsent_ =
+        due() < window_end_ ? static_cast<uint64_t>(static_cast<double>(window_end_ - due()) / step) : 0;
+    const uint64_t give_up = now_ns() + kDrain;
+    draining_ = true;
+    while (idle_.size() < connections_.size() && now_ns() < give_up) turn(give_up);
+  }
+
+  bool finished() {
+    const uint64_t now = now_ns();
+    if (!window_open_ && now >= window_start_) begin_window(now);
+    if (stop_asked != 0) return true;
+    return now >= window_end_ || (options_.requests > 0 && counts_.answered() >= options_.requests);
+  }
+
+  void begin_window(uint64_t now) {
+    window_open_ = true;
+    window_start_ = now;
+    counts_ = {};
+    latency_ = std::make_unique<Histogram>();
+    cpu_before_ = CpuTime::of(options_.pids);
+  }
+
+  void end_window() {
+    const CpuTime after = CpuTime::of(options_.pids);
+    window_seconds_ = static_cast<double>(now_ns() - window_start_) / kSecond;
+    in_window_ = counts_.answered();
+    cpu_ns_ = after.total_ns - cpu_before_.total_ns;
+    user_ticks_ = after.user_ticks - cpu_before_.user_ticks;
+    system_ticks_ = after.system_ticks - cpu_before_.system_ticks;
+  }
+
+  void start_next(uint64_t started) {
+    Connection& connection = *idle_.front();
+    idle_.pop_front();
+    connection.started = started;
+    connection.busy = true;
+    send_request(connection);
+  }
+
+  void send_request(Connection& connection) {
+    const std::string& text = texts_[next_text_];
+    if (++next_text_ == texts_.size()) next_text_ = 0;
+    // A connection that was shut between two requests shows as an event; a full buffer cannot happen with one
+    // request.
+    if (send(connection.fd, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) {
+      lost(connection);
+    }
+  }
+
+  void turn(uint64_t until) {
+    const uint64_t now = now_ns();
+    const uint64_t wait = until > now ? until - now : 0;
+    const timespec timeout{.tv_sec = static_cast<time_t>(wait / kSecond),
+                           .tv_nsec = static_cast<long>(wait % kSecond)};
+    const int count =
+        epoll_pwait2(poll_, events_.data(), static_cast<int>(events_.size()), &timeout, nullptr);
+    for (int i = 0; i < count; ++i) {
+      const epoll_event& event = events_[static_cast<size_t>(i)];
+      const bool hangup = (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+      if ((event.events & EPOLLIN) != 0 || hangup) receive(*static_cast<Connection*>(event.data.ptr), hangup);
+    }
+  }
+
+  void receive(Connection& connection, bool hangup) {
+    for (;;) {
+      const ssize_t got = recv(connection.fd, buffer_.get(), kReadBuffer, 0);
+      if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+      if (got <= 0) return lost(connection);
+      const auto result = connection.reader.take({buffer_.get(), static_cast<size_t>(got)});
+      if (result == ResponseReader::Result::kBroken || !connection.busy) return lost(connection);
+      if (result == ResponseReader::Result::kDone) {
+        answered(connection);
+        if (connection.reader.close()) return lost(connection);
+      }
+      if (static_cast<size_t>(got) < kReadBuffer && !hangup) return;
+    }
+  }
+
+  void answered(Connection& connection) {
+    const int status = connection.reader.status();
+    ++counts_.by_class[std::clamp(status / 100, 1, 5)];
+    counts_.body_bytes += connection.reader.body_bytes();
+    if (status / 100 == 2 && options_.expect_bytes >= 0 &&
+        connection.reader.body_bytes() != static_cast<uint64_t>(options_.expect_bytes)) {
+      ++counts_.wrong_length;
+    }
+    if (connection.started >= window_start_) latency_->record(now_ns() - connection.started);
+    connection.busy = false;
+    if (!options_.hold) idle_.push_back(&connection);
+  }
+
+  /// The server closed the connection (or sent what cannot be read): counted, and a new one takes its place.
+  void lost(Connection& connection) {
+    ++counts_.closed;
+    if (connection.busy) {
+      ++counts_.failed;
+      connection.busy = false;
+      if (!options_.hold) idle_.push_back(&connection);
+    }
+    close(connection.fd);
+    if (draining_) {
+      connection.fd = -1;
+    } else if (!open(connection)) {
+      die_errno("connect again");
+    }
+  }
+
+  void report() const {
+    const auto us = [](uint64_t ns) { return static_cast<double>(ns) / 1000; };
+    const auto big = [](uint64_t n) { return static_cast<unsigned long long>(n); };
+    const auto unanswered = static_cast<uint64_t>(
+        std::count_if(connections_.begin(), connections_.end(), [](const Connection& c) { return c.busy; }));
+    const uint64_t ticks = user_ticks_ + system_ticks_;
+    std::printf("{\"requests\": %llu, \"seconds\": %.4f, \"rps\": %.1f, ", big(in_window_), window_seconds_,
+                static_cast<double>(in_window_) / window_seconds_);
+    std::printf("\"2xx\": %llu, \"3xx\": %llu, \"4xx\": %llu, \"5xx\": %llu, ", big(counts_.by_class[2]),
+                big(counts_.by_class[3]), big(counts_.by_class[4]), big(counts_.by_class[5]));
+    std::printf(
+        "\"failed\": %llu, \"wrong_length\": %llu, \"closed\": %llu, \"late\": %llu, \"body_bytes\": %llu, ",
+        big(counts_.failed), big(counts_.wrong_length), big(counts_.closed),
+        big(options_.rate > 0 ? unsent_ + unanswered : 0), big(counts_.body_bytes));
+    std::printf(
+        "\"p50_us\": %.2f, \"p90_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f, "
+        "\"mean_us\": %.2f",
+        us(latency_->quantile(0.5)), us(latency_->quantile(0.9)), us(latency_->quantile(0.99)),
+        us(latency_->quantile(0.999)), us(latency_->max()), latency_->mean() / 1000);
+    if (!options_.pids.empty()) {
+      std::printf(", \"cpu_seconds\": %.6f, \"cpu_us\": %.4f, \"user_share\": %.3f",
+                  static_cast<double>(cpu_ns_) / 1e9,
+                  in_window_ == 0 ? 0 : us(cpu_ns_) / static_cast<double>(in_window_),
+                  ticks == 0 ? 0 : static_cast<double>(user_ticks_) / static_cast<double>(ticks));
+    }
+    std::printf("}\n");
+  }
+
+  LoadOptions options_;
+  std::vector<std::string> texts_;
+  size_t next_text_ = 0;
+  int poll_;
+  std::vector<Connection> connections_;
+  std::deque<Connection*> idle_;
+  std::vector<epoll_event> events_ = std::vector<epoll_event>(512);
+  std::unique_ptr<char[]> buffer_ = std::make_unique<char[]>(kReadBuffer);
+  unsigned opened_ = 0;
+
+  bool window_open_ = false;
+  bool draining_ = false;
+  uint64_t window_start_ = 0;
+  uint64_t window_end_ = 0;
+  double window_seconds_ = 0;
+  uint64_t in_window_ = 0;  // answers
+  uint64_t unsent_ = 0;
+  Counts counts_;
+  std::unique_ptr<Histogram> latency_ = std::make_unique<Histogram>();
+  CpuTime cpu_before_;
+  uint64_t cpu_ns_ = 0;
+  uint64_t user_ticks_ = 0;
+  uint64_t system_ticks_ = 0;
+};
+
+int run(int argc, char** argv) {
+  end_with_parent();
+  prctl(PR_SET_TIMERSLACK, 1);  // the open loop's due times are microseconds apart
+  std::signal(SIGTERM, [](int) { stop_asked = 1; });
+  LoadOptions options = LoadOptions::parse(argc, argv);
+  const bool hold = options.hold;
+  Load load(std::move(options));
+  if (hold) {
+    load.hold();
+  } else {
+    load.run();
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace bench
+
+int main(int argc, char** argv) { return bench::run(argc, argv); }
