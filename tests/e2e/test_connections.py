@@ -113,8 +113,7 @@ def test_half_closed_client_gets_its_answer(t):
             release.wait(10)
             connection.answer(request.body * 1000)
 
-    front = t.front_of(t.upstream(script))
-    client = t.client(front)
+    client = t.client(t.gateway(values={"upstream": t.upstream(script)}))
     client.send(encode_request("POST", "/", body=b"abc"))
     client.half_close()
     release.set()

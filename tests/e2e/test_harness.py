@@ -55,15 +55,15 @@ def test_nginx_between_client_and_upstream(t):
     for number in range(3):
         assert client.request("POST", f"/{number}", body=b"abc").json["body"] == "abc"
     client.send(b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
-    assert client.response().json["framing"] == "chunked"
+    assert client.response().json["body"] == "abc"
     assert len(echo.requests) == 4 and echo.connections == 1
-    client.send(b"GET / HTTP/1.1\r\nHost: a\r\nBad : x\r\n\r\n")
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
     assert client.response().status == 400
     client.expect_closed()
 
 
 def test_scripted_faults_reach_nginx(t):
-    for name, script, status in (("reset", lambda c: (c.read_request(), c.reset()), 502), ("junk", once(b"\x00\x01junk"), 502),
+    for name, script, status in (("reset", lambda c: (c.read_request(), c.reset()), 502), ("silent", once(), 502),
                                  ("good", always(b"HTTP/1.1 201 Made\r\nContent-Length: 0\r\n\r\n"), 201)):
         with t.case(name):
             nginx = Nginx.proxy(t.folder, t.upstream(script).port)
