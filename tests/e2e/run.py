@@ -53,7 +53,7 @@ def run_in_child(function, options, folder):
         raise TimedOut(f"test timed out")
 
     signal.signal(signal.SIGALRM, on_alarm)
-    context = Context(os.path.abspath(options.binary), str(folder), options.front)
+    context = Context(os.path.abspath(options.binary), str(folder), options.front, options.root.resolve())
     problem = ""
     try:
         signal.alarm(timeout_of(function))
@@ -144,6 +144,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*", help="run only tests whose file:name contains one of these")
     parser.add_argument("--binary", default=str(ROOT / "build/release/sluice"))
+    parser.add_argument("--root", type=pathlib.Path, default=ROOT, help="where README.md, docs and examples are")
     parser.add_argument("--jobs", type=int, default=4)
     parser.add_argument("--front", choices=["gateway", "nginx"], default="gateway")
     parser.add_argument("--list", action="store_true")

@@ -1,6 +1,7 @@
 """Upstreams that misbehave (issue 8, Bad input): 502 or 504, never a truncated body as a whole one, and no reuse."""
 
 import socket
+import threading
 
 from harness import check, message
 from harness.raw import encode_request
@@ -138,16 +139,22 @@ def test_too_long_a_body(t):
 
 def test_unasked_bytes_on_an_idle_connection(t):
     """An answer that comes before its request is nobody's."""
+    go = threading.Event()
+
     def script(connection):
         connection.read_request()
         connection.answer(b"first")
+        go.wait(10)
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL")
         connection.wait_for_close()
 
-    upstream = t.upstream(script)
-    client = t.client(t.gateway(values={"upstream": upstream}))
+    gateway = t.gateway(values={"upstream": t.upstream(script)})
+    client = t.client(gateway)
     for _ in range(3):
         check.equal(client.get("/").body, b"first")
+        go.set()
+        t.poll("the connection is given up", lambda: gateway.metrics().sum("sluice_upstream_connections", upstream="one") == 0)
+        go.clear()
 
 
 def test_absent(t):

@@ -21,8 +21,8 @@ apis:
 
 
 class Context:
-    def __init__(self, binary, folder, front="gateway"):
-        self.binary, self.folder, self.front = binary, folder, front
+    def __init__(self, binary, folder, front, root):
+        self.binary, self.folder, self.front, self.root = binary, folder, front, root
         self.transcript = Transcript()
         self.gateways, self._upstreams, self._stack = [], [], []
         self.failures, self.cases = [], 0
