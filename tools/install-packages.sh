@@ -39,14 +39,13 @@ fi
 apt update || echo "apt-get update had errors; going on with the package lists at hand" >&2
 apt install -y --no-install-recommends "$@"
 
-if command -v systemctl >/dev/null; then
-  for package in "$@"; do
-    case $package in
-      nginx-light) service=nginx ;;
-      haproxy) service=haproxy ;;
-      *) continue ;;
-    esac
-    "${root[@]}" systemctl disable --quiet "$service" >/dev/null 2>&1 || true
-    echo "The service $service was installed for the tests; it is not started, now or at boot."
-  done
-fi
+# Not started now; and not at the next boot either (update-rc.d(8) tells systemd too).
+for package in "$@"; do
+  case $package in
+    nginx-light) service=nginx ;;
+    haproxy) service=haproxy ;;
+    *) continue ;;
+  esac
+  "${root[@]}" update-rc.d "$service" disable >/dev/null 2>&1 || true
+  echo "The service $service came with $package. It is for the tests: not started, now or at boot."
+done
