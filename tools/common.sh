@@ -57,13 +57,14 @@ need_packages() {
 # configure PRESET: makes build/PRESET ready; does nothing when it is. Ninja re-runs CMake by itself when a
 # CMakeLists.txt changes, but does not watch the presets, nor does it notice that the repository was moved.
 configure() {
-  local folder=build/$1 fresh=()
+  local folder=build/$1
   if [[ -f $folder/CMakeCache.txt ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "$folder/CMakeCache.txt"; then
-    fresh=(--fresh)
+    echo "build/$1 was made elsewhere; starting anew"
+    rm -rf "$folder"
   fi
-  if [[ ! -f $folder/build.ninja || CMakePresets.json -nt $folder/build.ninja || ${#fresh[@]} -gt 0 ]]; then
+  if [[ ! -f $folder/build.ninja || CMakePresets.json -nt $folder/build.ninja ]]; then
     mkdir -p build
-    if ! cmake --preset "$1" "${fresh[@]}" >"build/configure-$1.log" 2>&1; then
+    if ! cmake --preset "$1" >"build/configure-$1.log" 2>&1; then
       cat "build/configure-$1.log" >&2
       fail "cmake --preset $1 failed"
     fi
