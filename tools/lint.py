@@ -168,11 +168,12 @@ def check_tidy(root):
     precompiled header in the commands; what that header includes is included by name."""
     configured = subprocess.run(
         ["cmake", "--preset", "debug", "-B", "build/tidy", "-DCCACHE=OFF", "-DSLUICE_TESTS=OFF",
-         "-DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON", f"-DCMAKE_CXX_FLAGS=-include {root}/src/base/pch.h"], cwd=root, capture_output=True, text=True)
+         "-DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON"], cwd=root, capture_output=True, text=True)
     if configured.returncode != 0:
         print(configured.stdout + configured.stderr)
         return False
-    ran = subprocess.run(["run-clang-tidy-19", "-p", "build/tidy", "-quiet", f"^{root}/src/.*"],
+    ran = subprocess.run(["run-clang-tidy-19", "-p", "build/tidy", "-quiet", "-extra-arg=-include",
+                          f"-extra-arg={root}/src/base/pch.h", f"^{root}/src/.*"],
                          cwd=root, capture_output=True, text=True)
     if ran.returncode != 0:
         print("\n".join(line for line in ran.stdout.splitlines() if not line.startswith("[")))
