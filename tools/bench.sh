@@ -16,4 +16,4 @@ if [[ "${1:-}" == -- ]]; then shift; fi
 
 need_packages tools/packages-build.txt tools/packages-test.txt
 build bench all
-exec /usr/bin/python3 bench/compare.py "$@"
+exec /usr/bin/python3 bench/compare.py --sluice build/bench/sluice --tools build/bench/bench "$@"

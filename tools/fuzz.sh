@@ -9,7 +9,7 @@ if wants_help "$@"; then
 usage: ./dev fuzz TARGET [--seconds N] [LIBFUZZER ARGUMENTS]
 
 Runs one fuzz target under AddressSanitizer and UndefinedBehaviorSanitizer, for 60 seconds or N (0: until
-stopped). It starts from fuzz/corpus/TARGET and what earlier runs found; what it finds goes to
+stopped). It starts from fuzz/corpus/TARGET_fuzz and what earlier runs found; what it finds goes to
 build/fuzz/found/TARGET, an input that fails to build/fuzz/artifacts/. To run one input again:
 
   build/fuzz/fuzz/TARGET_fuzz build/fuzz/artifacts/TARGET-crash-...
@@ -34,6 +34,6 @@ need_packages tools/packages-build.txt
 build fuzz "${name}_fuzz"
 mkdir -p "build/fuzz/found/$name" build/fuzz/artifacts
 corpus=("build/fuzz/found/$name")
-if [[ -d fuzz/corpus/$name ]]; then corpus+=("fuzz/corpus/$name"); fi
+if [[ -d fuzz/corpus/${name}_fuzz ]]; then corpus+=("fuzz/corpus/${name}_fuzz"); fi
 exec "build/fuzz/fuzz/${name}_fuzz" "-max_total_time=$seconds" "-artifact_prefix=build/fuzz/artifacts/$name-" \
   "$@" "${corpus[@]}"

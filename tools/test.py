@@ -145,7 +145,7 @@ def fuzz_one(binary, seconds):
     dictionary = ROOT / f"fuzz/{name}.dict"
     if dictionary.exists():
         command.append(f"-dict={dictionary}")
-    corpus = ROOT / "fuzz/corpus" / name
+    corpus = ROOT / "fuzz/corpus" / binary.name
     with tempfile.TemporaryDirectory(prefix="sluice-fuzz-") as found:
         command += [found] + ([corpus] if corpus.is_dir() else [])
         code, output = execute(command, SANITIZER_ENVIRONMENT, seconds + 120)
