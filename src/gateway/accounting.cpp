@@ -58,7 +58,7 @@ void Worker::account(Exchange& exchange) {
   record.client_address = exchange.client_address();
   record.method = request.method_text;
   record.host = request.authority;
-  record.path = request.path;
+  record.path = exchange.received_path;
   record.protocol = http::version_text(request.version);
   if (plan) {
     record.api = plan->api;

@@ -105,6 +105,7 @@ class Routing {
       case Outcome::kMatched: {
         const ApiNode& api = *snapshot_.apis[match.api];
         verdict.plan = api.routes[match.route].get();
+        if (verdict.plan->strip_path) strip_prefix(match.prefix_size);
         return true;
       }
       case Outcome::kNoApi:
@@ -149,6 +150,14 @@ class Routing {
       request.path = request.path_unmerged;
     }
     return false;
+  }
+
+  void strip_prefix(uint32_t size) {
+    if (size == 0) return;
+    http::Request& request = exchange_.request;
+    request.fields.set(FieldName::kXForwardedPrefix, request.path.substr(0, size));
+    request.path.remove_prefix(size);
+    if (request.path.empty()) request.path = "/";
   }
 
   Exchange& exchange_;

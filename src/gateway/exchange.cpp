@@ -27,7 +27,8 @@ Exchange::Exchange(http::ServerExchange& server_exchange, Worker& of_worker)
       arena(server_exchange.arena),
       request(server_exchange.request),
       response(server_exchange.arena),
-      request_body(server_exchange.request_body) {}
+      request_body(server_exchange.request_body),
+      received_path(server_exchange.request.path) {}
 
 std::string_view Exchange::request_id() {
   if (request_id_.empty()) request_id_ = make_request_id(loop().random(), arena);
@@ -49,6 +50,8 @@ Step Exchange::refuse(const Refusal& refusal) {
   response.reason = {};
   response.fields.clear();
   response.fields.add(http::FieldName::kContentType, http::kProblemContentType);
+  // When to come back: soon, for what is overloaded or down is looked at all the time.
+  if (refusal.status == 503) response.fields.add(http::FieldName::kRetryAfter, "1");
   response.body = http::BodyLength::known(body.size());
   response_body = http::Body::of(body);
   return Step::answer();

@@ -55,6 +55,8 @@ class Exchange {
   /// Who is calling, once a policy has found out; null: nobody known.
   const store::Identity* identity = nullptr;
   UpstreamRecord upstream;
+  /// The path as it was matched; `request.path` is what is sent on.
+  std::string_view received_path;
 
   io::Loop& loop() const { return server.loop; }
   Instant now() const { return server.loop.now(); }

@@ -54,6 +54,7 @@ struct RoutePlan {
   Duration total{};           // zero: none
   uint64_t request_body = 0;  // bytes; 413 beyond
   bool log = true;
+  bool strip_path = false;              // the API's prefix is taken off the path
   std::vector<std::string> parameters;  // names, in the order of Match::parameter
   uint64_t identity = 0;                // of API and route by name, the same across reloads
 

@@ -56,6 +56,9 @@ class ServerExchange {
   /// The final response, once. `response.body` says how much is coming; framing, `Connection` and `Date` are
   /// added. With a body that breaks off or has another length than announced the connection is broken.
   virtual io::Task<SendOutcome> send(Response& response, Body body, TransferWatch::Bounds bounds) = 0;
+  /// After the response: whoever still waits for the rest of the request's body is woken with an error, unless the
+  /// connection is to be kept and the rest is short.
+  virtual void stop_request_body() = 0;
   /// Instead of a response: the connection ends here without a further byte.
   virtual void abandon() = 0;
   bool response_started() const { return response_started_; }

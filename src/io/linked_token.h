@@ -7,6 +7,8 @@ namespace sluice::io {
 
 class LinkedToken final : public CancelToken, private Cancellable {
  public:
+  using CancelToken::cancelled;
+
   explicit LinkedToken(CancelToken& parent) : parent_(parent) {
     if (parent.cancelled())
       cancel(parent.reason());

@@ -174,6 +174,10 @@ io::Task<SendOutcome> Http1Exchange::send(Response& response, Body body, Transfe
   co_return SendOutcome::kClientFailed;
 }
 
+void Http1Exchange::stop_request_body() {
+  if (closing_) token.cancel(io::CancelReason::kShed);
+}
+
 void Http1Exchange::abandon() {
   abandoned_ = true;
   stream_.abort();

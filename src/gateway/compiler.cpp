@@ -1,0 +1,398 @@
+#include "gateway/compiler.h"
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "gateway/digest.h"
+#include "http/message.h"
+
+namespace sluice::gateway {
+
+namespace {
+
+constexpr std::string_view kRouteless = "*";  // the route of an API without routes, in logs and metrics
+
+}  // namespace
+
+/// One run of the compiler.
+class Compilation {
+ public:
+  Compilation(Compiler& compiler, config::Document& document, const Snapshot* previous,
+              config::Diagnostics& diagnostics)
+      : compiler_(compiler),
+        services_(compiler.services_),
+        document_(document),
+        previous_(previous),
+        diagnostics_(diagnostics) {}
+
+  std::unique_ptr<Compiled> run();
+
+ private:
+  /// Where a list of policies stands: names the state of what is on it.
+  struct Place {
+    const config::Api* api = nullptr;
+    std::string_view api_name = {};
+    const config::Route* route = nullptr;
+    std::string_view route_name = {};
+  };
+
+  void compile_settings(Snapshot& next);
+  void compile_upstreams();
+  std::shared_ptr<const ApiNode> compile_api(const std::string& name, config::Api& api);
+  std::shared_ptr<const ApiRouter> compile_router(const std::string& name, const config::Api& api,
+                                                  const std::vector<RouteSpec>& specs);
+  std::shared_ptr<const RoutePlan> compile_route(const Place& place, const ApiRouter& router,
+                                                 uint32_t number);
+  std::shared_ptr<RoutePlan> make_plan(const Place& place, const config::Route* route,
+                                       std::string_view route_name);
+  std::shared_ptr<const Chain> compile_chain(const Place& place, const config::Route* route);
+  std::shared_ptr<const Policy> compile_policy(const config::PolicyEntry& entry, const PolicyType& type,
+                                               const std::string& identity);
+  void warn_about_identity(const std::vector<config::ChainLink>& links);
+  std::vector<UpstreamChoice> upstreams_of(const config::Api& api, const config::Route* route);
+  CompiledCredentials compile_credentials();
+  std::vector<std::shared_ptr<const RoutePlan>> retired_plans(const Snapshot& next) const;
+
+  Compiler& compiler_;
+  Services& services_;
+  config::Document& document_;
+  const Snapshot* previous_;
+  config::Diagnostics& diagnostics_;
+  ContentDigest gateway_digest_;
+  std::unordered_map<std::string_view, std::shared_ptr<const Upstream>> upstreams_;
+  std::unordered_map<std::string_view, ContentDigest> upstream_digests_;
+  std::unordered_map<std::string_view, uint16_t> listeners_;
+};
+
+std::unique_ptr<Compiled> Compilation::run() {
+  auto next = std::make_shared<Snapshot>();
+  compile_settings(*next);
+  compile_upstreams();
+
+  std::vector<ApiEntry> entries;
+  for (auto& [name, api] : document_.apis) {
+    auto node = compile_api(name, api);
+    if (!node) continue;
+    entries.push_back(node->entry);
+    next->apis.push_back(std::move(node));
+  }
+  if (diagnostics_.has_errors()) return nullptr;
+  auto root = RootRouter::build(entries);
+  if (!root) {
+    for (const BuildError& error : root.error())
+      diagnostics_.error(document_.apis[error.first].second.origin, "api-matching", error.message);
+    return nullptr;
+  }
+  next->router = *root;
+  next->unmatched = make_plan({}, nullptr, {});
+  if (diagnostics_.has_errors()) return nullptr;
+
+  auto compiled = std::make_unique<Compiled>();
+  compiled->credentials = compile_credentials();
+  if (diagnostics_.has_errors()) return nullptr;
+  next->revision = ++compiler_.revision_;
+  compiled->change.retired = retired_plans(*next);
+  compiled->change.next = std::move(next);
+  return compiled;
+}
+
+void Compilation::compile_settings(Snapshot& next) {
+  const config::Gateway& gateway = document_.gateway;
+  next.limits.request_target = static_cast<uint32_t>(gateway.limits.request_target.bytes);
+  next.limits.request_head = static_cast<uint32_t>(gateway.limits.request_head.bytes);
+  next.limits.request_fields = gateway.limits.request_fields;
+  next.limits.request_body = gateway.limits.request_body.bytes;
+  next.timeouts = {.header = gateway.timeouts.header,
+                   .body_progress = gateway.timeouts.body_progress,
+                   .keep_alive = gateway.timeouts.keep_alive};
+  next.stream_idle = gateway.timeouts.stream_idle;
+  next.trusted_proxies = gateway.trusted_proxies;
+  for (const config::Listener& listener : gateway.listen) {
+    listeners_.emplace(listener.name, static_cast<uint16_t>(next.listeners.size()));
+    next.listeners.push_back(listener.name);
+  }
+  services_.metrics.set_per_route(gateway.metrics.per_route);
+
+  // All that every route inherits: what changes here changes them all.
+  gateway_digest_ = combine(digest_of_struct(gateway), digest_of_struct(document_.policies));
+}
+
+void Compilation::compile_upstreams() {
+  for (const auto& [name, configured] : document_.upstreams) {
+    ContentDigest digest = combine(digest_of(name), digest_of_struct(configured));
+    upstream_digests_.emplace(name, digest);
+    std::weak_ptr<const Upstream>& known = compiler_.known_upstreams_[digest];
+    auto upstream = known.lock();
+    if (!upstream) {
+      std::vector<Target> targets;
+      for (const config::Target& target : configured.targets) {
+        targets.push_back({.identity = compiler_.targets_.find_or_make(name, target.url),
+                           .authority = config::authority(target.url),
+                           .base_path = target.url.base_path,
+                           .weight = target.weight});
+      }
+      upstream = std::make_shared<const Upstream>(name, configured, std::move(targets),
+                                                  services_.metrics.upstream(name));
+      known = upstream;
+    }
+    upstreams_.emplace(name, std::move(upstream));
+  }
+}
+
+std::shared_ptr<const ApiNode> Compilation::compile_api(const std::string& name, config::Api& api) {
+  // The API without its routes, and each route, by themselves: one changed route does not touch the others.
+  std::vector<config::Route> routes = std::move(api.routes);
+  api.routes.clear();
+  ContentDigest own = combine(combine(gateway_digest_, digest_of(name)), digest_of_struct(api));
+  api.routes = std::move(routes);
+  auto add_upstreams = [&](ContentDigest digest, const std::optional<std::string>& one,
+                           const std::vector<config::SplitPart>& split) {
+    if (one) digest = combine(digest, upstream_digests_[*one]);
+    for (const config::SplitPart& part : split) digest = combine(digest, upstream_digests_[part.upstream]);
+    return digest;
+  };
+  own = add_upstreams(own, api.upstream, api.split);
+  std::vector<ContentDigest> route_digests;
+  ContentDigest digest = own;
+  for (const config::Route& route : api.routes) {
+    ContentDigest of_route =
+        add_upstreams(combine(own, digest_of_struct(route)), route.upstream, route.split);
+    route_digests.push_back(of_route);
+    digest = combine(digest, of_route);
+  }
+
+  const ApiNode* before = nullptr;
+  if (previous_) {
+    for (const auto& node : previous_->apis) {
+      if (node->digest == digest) return node;
+      if (node->entry.spec.name == name) before = node.get();
+    }
+  }
+  std::unordered_map<ContentDigest, const std::shared_ptr<const RoutePlan>*, ContentDigest::Hash> known;
+  if (before)
+    for (size_t i = 0; i < before->route_digests.size(); ++i)
+      known.emplace(before->route_digests[i], &before->routes[i]);
+
+  std::vector<RouteSpec> specs;
+  for (const config::Route& route : api.routes) {
+    RouteSpec& spec = specs.emplace_back();
+    spec.name = route.name;
+    spec.path = route.path.value_or("");
+    spec.methods = route.methods;
+    spec.priority = route.priority;
+    for (const auto& [field, value] : route.match.headers)
+      spec.conditions.push_back({ConditionSpec::Kind::kHeader, field, value});
+    for (const auto& [parameter, value] : route.match.query)
+      spec.conditions.push_back({ConditionSpec::Kind::kQuery, parameter, value});
+    for (const auto& [path, value] : route.match.body)
+      spec.conditions.push_back({ConditionSpec::Kind::kBody, path, value.text});
+  }
+  if (api.routes.empty()) {
+    specs.emplace_back().name = kRouteless;
+    route_digests.push_back(own);
+  }
+  auto router = compile_router(name, api, specs);
+  if (!router) return nullptr;
+
+  auto node = std::make_shared<ApiNode>();
+  node->digest = digest;
+  node->entry.spec = {.name = name, .listeners = {}, .hosts = api.hosts, .path = api.path};
+  for (const std::string& listener : api.listeners)
+    node->entry.spec.listeners.push_back(listeners_[listener]);
+  node->entry.router = router;
+  node->repeated_slash = api.repeated_slash;
+  node->encoded_slash = api.encoded_slash;
+  node->route_digests = std::move(route_digests);
+  Place place{.api = &api, .api_name = name};
+  node->unmatched = make_plan(place, nullptr, {});
+  for (uint32_t i = 0; i < specs.size(); ++i) {
+    auto reused = known.find(node->route_digests[i]);
+    if (reused != known.end()) {
+      node->routes.push_back(*reused->second);
+      continue;
+    }
+    place.route = api.routes.empty() ? nullptr : &api.routes[i];
+    place.route_name = specs[i].name;
+    node->routes.push_back(compile_route(place, *router, i));
+  }
+  return node;
+}
+
+std::shared_ptr<const ApiRouter> Compilation::compile_router(const std::string& name, const config::Api& api,
+                                                             const std::vector<RouteSpec>& specs) {
+  auto built = ApiRouter::build(specs, api.repeated_slash == config::RepeatedSlash::kKeep);
+  if (built) return *built;
+  for (const BuildError& error : built.error()) {
+    config::Origin at = api.routes.empty() ? api.origin : api.routes[error.first].origin;
+    diagnostics_.error(at, "route-matching", fmt::format("API `{}`: {}", name, error.message));
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const RoutePlan> Compilation::compile_route(const Place& place, const ApiRouter& router,
+                                                            uint32_t number) {
+  auto plan = make_plan(place, place.route, place.route_name);
+  for (std::string_view parameter : router.parameter_names(number)) plan->parameters.emplace_back(parameter);
+  RouteAction action{document_.gateway, *place.api, place.route, upstreams_of(*place.api, place.route),
+                     plan->parameters};
+  auto handler = compiler_.handlers_.build(action);
+  if (handler)
+    plan->handler = std::move(*handler);
+  else
+    diagnostics_.error(place.route ? place.route->origin : place.api->origin, "route-action",
+                       handler.error());
+  return plan;
+}
+
+std::shared_ptr<RoutePlan> Compilation::make_plan(const Place& place, const config::Route* route,
+                                                  std::string_view route_name) {
+  auto plan = std::make_shared<RoutePlan>(services_.plan_slots);
+  plan->api = place.api_name;
+  plan->route = route_name;
+  plan->identity = hash64(plan->api + "\n" + plan->route);
+  plan->chain = compile_chain(place, route);
+  plan->metrics = services_.metrics.route(plan->api, plan->route);
+  config::EffectiveSettings settings = config::effective_settings(document_.gateway, place.api, route);
+  plan->total = settings.total;
+  plan->request_body = settings.request_body.bytes;
+  plan->strip_path = place.api && place.api->strip_path;
+  plan->log = settings.access_log != config::AccessLogFormat::kOff;
+  return plan;
+}
+
+std::shared_ptr<const Chain> Compilation::compile_chain(const Place& place, const config::Route* route) {
+  std::span<const config::PolicyEntry> of_api;
+  std::span<const config::PolicyEntry> of_route;
+  if (place.api) of_api = place.api->policies;
+  if (route) of_route = route->policies;
+  std::vector<config::ChainLink> links = config::resolve_chain(document_.policies, of_api, of_route);
+  warn_about_identity(links);
+
+  Chain chain;
+  ContentDigest digest{};
+  for (const config::ChainLink& link : links) {
+    const config::PolicyEntry& entry = *link.policy;
+    const PolicyType* type = compiler_.policies_.type(entry.type);
+    if (entry.dry_run && !type->decides) continue;
+    std::string identity{config::level_text(link.level)};
+    if (link.level != config::PolicyLevel::kGateway) identity += fmt::format("/{}", place.api_name);
+    if (link.level == config::PolicyLevel::kRoute) identity += fmt::format("/{}", place.route_name);
+    identity += fmt::format("/{}/{}", entry.type, entry.id);
+    auto policy = compile_policy(entry, *type, identity);
+    if (!policy) continue;
+    uint64_t pointer = reinterpret_cast<uintptr_t>(policy.get());
+    digest = combine(digest, ContentDigest{pointer, entry.dry_run});
+    Chain::Link& compiled = chain.links.emplace_back();
+    compiled.hooks = policy->hooks();
+    compiled.policy = std::move(policy);
+    compiled.dry_run = entry.dry_run;
+    compiled.id = entry.id;
+    if (entry.dry_run) compiled.dry_run_refusals = services_.metrics.limited(entry.id);
+  }
+  std::weak_ptr<const Chain>& known = compiler_.known_chains_[digest];
+  if (auto shared = known.lock()) return shared;
+  auto made = std::make_shared<const Chain>(std::move(chain));
+  known = made;
+  return made;
+}
+
+std::shared_ptr<const Policy> Compilation::compile_policy(const config::PolicyEntry& entry,
+                                                          const PolicyType& type,
+                                                          const std::string& identity) {
+  config::JsonWriter json(false);
+  entry.schema_of_config->write(entry.config.get(), json);
+  ContentDigest digest = combine(digest_of(identity), digest_of(json.text()));
+  if (entry.dry_run) digest = combine(digest, {1, 1});
+  std::weak_ptr<const Policy>& known = compiler_.known_policies_[digest];
+  if (auto policy = known.lock()) return policy;
+  auto built = type.build(entry.config.get(), {services_, entry.id, identity, entry.dry_run});
+  if (!built) {
+    diagnostics_.error(entry.origin, "policy", fmt::format("`{}`: {}", entry.type, built.error()));
+    return nullptr;
+  }
+  known = *built;
+  return *built;
+}
+
+void Compilation::warn_about_identity(const std::vector<config::ChainLink>& links) {
+  bool identified = false;
+  for (const config::ChainLink& link : links) {
+    const PolicyType* type = compiler_.policies_.type(link.policy->type);
+    identified |= type->identifies;
+    if (identified || !type->needs_identity) continue;
+    std::string_view warning = type->needs_identity(link.policy->config.get());
+    if (warning.empty()) continue;
+    // One policy may be in the chains of many routes.
+    bool said =
+        std::any_of(diagnostics_.problems().begin(), diagnostics_.problems().end(), [&](const auto& problem) {
+          return problem.rule == "no-identity" && problem.at == link.policy->origin;
+        });
+    if (!said)
+      diagnostics_.warning(link.policy->origin, "no-identity",
+                           fmt::format("`{}`: {}", link.policy->type, warning));
+  }
+}
+
+std::vector<UpstreamChoice> Compilation::upstreams_of(const config::Api& api, const config::Route* route) {
+  std::vector<UpstreamChoice> choices;
+  auto add = [&](const std::optional<std::string>& one, const std::vector<config::SplitPart>& split) {
+    if (one) choices.push_back({upstreams_[*one], 1});
+    for (const config::SplitPart& part : split) choices.push_back({upstreams_[part.upstream], part.weight});
+  };
+  if (route) add(route->upstream, route->split);
+  if (choices.empty()) add(api.upstream, api.split);
+  return choices;
+}
+
+CompiledCredentials Compilation::compile_credentials() {
+  CompiledCredentials compiled;
+  std::unordered_map<ContentDigest, const std::string*, ContentDigest::Hash> owners;
+  for (const auto& [name, consumer] : document_.consumers) {
+    auto number = static_cast<uint32_t>(compiled.consumers.size());
+    compiled.consumers.push_back(store::Consumer::of(name, consumer.groups, consumer.roles));
+    for (const config::Credential& credential : consumer.credentials) {
+      if (!credential.api_key) continue;
+      store::Digest digest = services_.hasher(*credential.api_key);
+      auto [owner, fresh] = owners.emplace(ContentDigest{digest.words[0], digest.words[1]}, &name);
+      if (!fresh) {
+        diagnostics_.error(
+            credential.origin, "duplicate-credential",
+            fmt::format("consumers `{}` and `{}` have the same API key", *owner->second, name));
+        continue;
+      }
+      compiled.entries.push_back({digest, number, store::PublicPrefix::of(*credential.api_key)});
+    }
+  }
+  return compiled;
+}
+
+std::vector<std::shared_ptr<const RoutePlan>> Compilation::retired_plans(const Snapshot& next) const {
+  std::vector<std::shared_ptr<const RoutePlan>> retired;
+  if (!previous_) return retired;
+  std::vector<bool> alive;
+  next.for_each_plan([&](const std::shared_ptr<const RoutePlan>& plan) {
+    if (plan->slot >= alive.size()) alive.resize(plan->slot + 1024, false);
+    alive[plan->slot] = true;
+  });
+  previous_->for_each_plan([&](const std::shared_ptr<const RoutePlan>& plan) {
+    if (plan->slot >= alive.size() || !alive[plan->slot]) retired.push_back(plan);
+  });
+  return retired;
+}
+
+Compiler::Compiler(Services& services, const PolicyTypes& policies, const HandlerTypes& handlers)
+    : services_(services), policies_(policies), handlers_(handlers) {}
+
+std::unique_ptr<Compiled> Compiler::compile(config::Document& document,
+                                            std::shared_ptr<const Snapshot> previous,
+                                            config::Diagnostics& diagnostics) {
+  auto forget = [](auto& known) {
+    std::erase_if(known, [](const auto& entry) { return entry.second.expired(); });
+  };
+  forget(known_policies_);
+  forget(known_chains_);
+  forget(known_upstreams_);
+  return Compilation(*this, document, previous.get(), diagnostics).run();
+}
+
+}  // namespace sluice::gateway

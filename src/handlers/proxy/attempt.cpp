@@ -1,0 +1,241 @@
+#include "handlers/proxy/attempt.h"
+
+#include "gateway/worker.h"
+#include "handlers/proxy/forwarding.h"
+#include "http/h1/message_writer.h"
+#include "http/h1/serializer.h"
+#include "http/transfer_errors.h"
+#include "io/sleep.h"
+
+namespace sluice::handlers {
+
+namespace {
+
+using gateway::Refusal;
+using telemetry::ErrorBy;
+using telemetry::UpstreamResult;
+
+/// How long a client that asked for 100 waits for the upstream to say it before we do (contract, section 3).
+constexpr Duration kContinuePatience = std::chrono::seconds(1);
+/// Interim responses to one request; a target that sends more is not well.
+constexpr int kMostInterim = 16;
+
+constexpr Refusal kNoTarget{503, "no_target", "No target of the upstream can take the request.",
+                            ErrorBy::kGateway};
+constexpr Refusal kUnresolved{503, "upstream_unresolved", "The upstream's name has no address.",
+                              ErrorBy::kUpstream};
+constexpr Refusal kRefused{502, "upstream_refused", "The upstream refused the connection.",
+                           ErrorBy::kUpstream};
+constexpr Refusal kConnectTimeout{504, "upstream_connect_timeout",
+                                  "The upstream did not accept a connection in time.", ErrorBy::kUpstream};
+constexpr Refusal kUpstreamReset{502, "upstream_reset", "The upstream broke the connection.",
+                                 ErrorBy::kUpstream};
+constexpr Refusal kUpstreamTimeout{504, "upstream_timeout", "The upstream did not answer in time.",
+                                   ErrorBy::kUpstream};
+constexpr Refusal kUpstreamStalled{504, "upstream_stalled", "The upstream stopped reading the request.",
+                                   ErrorBy::kUpstream};
+constexpr Refusal kTotalTimeout{504, "timeout", "The exchange took longer than allowed.", ErrorBy::kUpstream};
+constexpr Refusal kClientGone{499, "client_gone", "The client left.", ErrorBy::kClient};
+constexpr Refusal kUnexpectedUpgrade{502, "unexpected_upgrade", "The upstream changed the protocol unasked.",
+                                     ErrorBy::kUpstream};
+constexpr Refusal kTooManyInterim{502, "too_many_interim_responses",
+                                  "The upstream sent too many interim responses.", ErrorBy::kUpstream};
+
+Failure protocol_failure(const Refusal& refusal) {
+  return {.result = UpstreamResult::kProtocolError, .refusal = refusal};
+}
+
+}  // namespace
+
+Attempt::Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream)
+    : exchange_(exchange), upstream_(upstream), token_(exchange.server.token) {}
+
+Attempt::~Attempt() { assert(!connection_ && scope_.active() == 0); }
+
+io::Task<std::optional<Failure>> Attempt::connect(bool fresh) {
+  target_ = upstream_.next_target();
+  if (!target_) co_return Failure{.result = UpstreamResult::kNoTarget, .refusal = kNoTarget, .sent = false};
+  exchange_.upstream.target = target_->authority;
+  pool_ = &exchange_.worker.pools().of(*target_, upstream_);
+  if (!fresh) connection_ = pool_->take_idle();
+  if (connection_) co_return std::nullopt;
+  auto connected = co_await pool_->connect(token_, upstream_.timeouts.connect);
+  if (connected) {
+    connection_ = *connected;
+    co_return std::nullopt;
+  }
+  if (token_.cancelled()) co_return failure_of_cancellation();
+  Failure failure{.result = UpstreamResult::kConnectFailure, .refusal = kRefused, .sent = false};
+  if (connected.error().code == io::ErrorCode::kTimedOut) failure.refusal = kConnectTimeout;
+  if (connected.error().code == io::ErrorCode::kUnresolved) failure.refusal = kUnresolved;
+  co_return failure;
+}
+
+std::string_view Attempt::write_head() {
+  http::Request& request = exchange_.request;
+  http::h1::RequestHeadOptions options;
+  options.host = host_for(exchange_, upstream_, *target_);
+  options.base_path = target_->base_path;
+  options.te_trailers = exchange_.server.te_trailers;
+  return http::h1::write_request_head(request, options, exchange_.arena);
+}
+
+void Attempt::await_head() {
+  upload_done_ = true;
+  if (!head_received_)
+    exchange_.server.timer.begin(http::Phase::kUpstreamHead, upstream_.timeouts.response_head);
+}
+
+io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
+  auto unconnected = co_await connect(fresh);
+  if (unconnected) co_return unconnected;
+  io::Stream& stream = connection_->stream();
+  stream.bind(token_);
+  read_before_ = stream.bytes_read();
+  std::string_view head = write_head();
+  if (exchange_.request_body) {
+    scope_.spawn(upload(head));
+  } else {
+    iovec piece{const_cast<char*>(head.data()), head.size()};
+    auto written = co_await stream.write({&piece, 1});
+    if (!written) co_return failure_of(written.error());
+    await_head();
+  }
+  auto failure = co_await read_head();
+  exchange_.server.timer.end_phase();
+  head_received_ = true;
+  continue_token_.cancel(io::CancelReason::kShed);
+  co_return failure;
+}
+
+io::Task<std::optional<Failure>> Attempt::read_head() {
+  http::Response& response = exchange_.response;
+  io::Stream& stream = connection_->stream();
+  const http::Limits& limits = exchange_.worker.limits();
+  http::Method method = exchange_.request.method;
+  for (int interim = 0;; ++interim) {
+    response = http::Response(exchange_.arena);
+    auto head = co_await http::h1::read_response_head(stream, method, limits, exchange_.arena, response);
+    if (!head) co_return failure_of(head.error());
+    if (response.status == 101) co_return protocol_failure(kUnexpectedUpgrade);
+    if (response.status >= 200) {
+      connection_persists_ = head->keep_alive;
+      body_.emplace(stream, http::h1::Side::kResponse, head->framing, response.body.bytes, limits,
+                    exchange_.arena);
+      co_return std::nullopt;
+    }
+    if (interim == kMostInterim) co_return protocol_failure(kTooManyInterim);
+    if (response.status == 100) {
+      // Passed on once, to who asked for it; the upload says it itself when it has waited too long.
+      bool wanted = exchange_.server.expects_continue && !proceed_;
+      proceed_ = true;
+      if (wanted) co_await exchange_.server.send_informational(response);
+      continue_token_.cancel(io::CancelReason::kShed);
+    } else {
+      co_await exchange_.server.send_informational(response);
+    }
+  }
+}
+
+io::Task<bool> Attempt::wait_for_continue() {
+  if (!proceed_ && !head_received_) {
+    io::LinkedToken waiting(continue_token_);
+    auto slept = co_await io::sleep_for(exchange_.loop(), kContinuePatience, waiting);
+    if (slept && !proceed_ && !head_received_ && !token_.cancelled()) {
+      proceed_ = true;
+      http::Response proceed(exchange_.arena);
+      proceed.status = 100;
+      co_await exchange_.server.send_informational(proceed);
+    }
+  }
+  // A final answer without 100: the client keeps its body (RFC 9110, section 10.1.1).
+  co_return proceed_ && !token_.cancelled();
+}
+
+io::Task<> Attempt::upload(std::string_view head) {
+  io::Stream& stream = connection_->stream();
+  http::ExchangeTimer& timer = exchange_.server.timer;
+  if (exchange_.server.expects_continue) {
+    iovec piece{const_cast<char*>(head.data()), head.size()};
+    auto written = co_await stream.write({&piece, 1});
+    if (!written) co_return;  // whoever reads the head finds out
+    head = {};
+    bool proceed = co_await wait_for_continue();
+    if (!proceed) co_return;
+  }
+  upload_began_ = true;
+  const http::BodyLength& length = exchange_.request.body;
+  http::h1::OutgoingFraming framing{http::h1::Framing::kChunked, 0};
+  if (length.kind == http::BodyLength::Kind::kKnown) framing = {http::h1::Framing::kLength, length.bytes};
+  http::TransferWatch watch(exchange_.worker.upload_bounds(), &stream);
+  timer.watch_upload(watch);
+  http::Body body = http::Body::of(*exchange_.request_body);
+  auto written =
+      co_await http::h1::write_message(exchange_.loop(), stream, head, framing, body, watch, exchange_.arena);
+  timer.unwatch_upload();
+  using Outcome = http::h1::WriteResult::Outcome;
+  if (written.outcome == Outcome::kComplete) {
+    await_head();
+  } else if (written.outcome == Outcome::kSourceFailed) {
+    source_stalled_ = watch.stalled() == http::TransferWatch::Waiting::kSource;
+    client_error_ = written.source_error;
+    token_.cancel(io::CancelReason::kClientGone);
+  }
+}
+
+Failure Attempt::failure_of_cancellation() {
+  Failure failure{.result = UpstreamResult::kCancelled, .refusal = kClientGone, .upstream_fault = false};
+  http::ServerExchange& server = exchange_.server;
+  if (server.token.reason() == io::CancelReason::kDeadline) {
+    switch (server.timer.expired()) {
+      case http::Phase::kUpload:
+        if (source_stalled_) {
+          const http::Error& late = http::kRequestTimeoutError;
+          failure.refusal = {late.status, late.code, late.detail, ErrorBy::kClient};
+        } else {
+          failure = {.result = UpstreamResult::kTimeout, .refusal = kUpstreamStalled};
+        }
+        break;
+      case http::Phase::kUpstreamHead:
+        failure = {.result = UpstreamResult::kTimeout, .refusal = kUpstreamTimeout};
+        break;
+      default:
+        failure = {.result = UpstreamResult::kTimeout, .refusal = kTotalTimeout};
+        break;
+    }
+  } else if (client_error_ && client_error_->status != 0) {
+    failure.refusal = {client_error_->status, client_error_->code, client_error_->detail, ErrorBy::kClient};
+  }
+  return failure;
+}
+
+Failure Attempt::failure_of(const http::Error& error) {
+  if (token_.cancelled()) return failure_of_cancellation();
+  bool reset =
+      error.code == http::kUpstreamResetError.code || error.code == http::kUpstreamTruncatedError.code;
+  Failure failure{.result = reset ? UpstreamResult::kReset : UpstreamResult::kProtocolError,
+                  .refusal = {502, error.code, error.detail, ErrorBy::kUpstream}};
+  failure.stale = reset && connection_->reused() && connection_->stream().bytes_read() == read_before_;
+  return failure;
+}
+
+Failure Attempt::failure_of(const io::Error&) {
+  if (token_.cancelled()) return failure_of_cancellation();
+  Failure failure{.result = UpstreamResult::kReset, .refusal = kUpstreamReset};
+  failure.stale = connection_->reused();
+  return failure;
+}
+
+io::Task<> Attempt::finish() {
+  if (!connection_) co_return;
+  if (scope_.active() > 0) {
+    token_.cancel(io::CancelReason::kShed);
+    continue_token_.cancel(io::CancelReason::kShed);
+    if (exchange_.server.response_started()) exchange_.server.stop_request_body();
+    co_await scope_.join();
+  }
+  bool reusable = upload_done_ && connection_persists_ && body_ && body_->done() && !token_.cancelled();
+  pool_->give_back(std::exchange(connection_, nullptr), reusable);
+}
+
+}  // namespace sluice::handlers

@@ -1,0 +1,73 @@
+// One try at a target: a connection, the request on it, the head of the answer. The upload of a body runs
+// beside.
+#pragma once
+
+#include <optional>
+
+#include "gateway/connection_pool.h"
+#include "gateway/exchange.h"
+#include "gateway/upstream.h"
+#include "http/h1/response_reader.h"
+#include "http/h1/stream_body.h"
+#include "io/linked_token.h"
+#include "io/scope.h"
+
+namespace sluice::handlers {
+
+/// Why a try gave no answer.
+struct Failure {
+  telemetry::UpstreamResult result;
+  gateway::Refusal refusal;    // what the client gets when it is the last try
+  bool sent = true;            // a byte of the request may have reached the target
+  bool stale = false;          // a pooled connection that had been closed meanwhile
+  bool upstream_fault = true;  // false: the client's, or nobody's
+};
+
+class Attempt {
+ public:
+  Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream);
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
+  ~Attempt();
+
+  /// Sends the request and reads the head of the final response into the exchange's. `fresh`: not on a
+  /// connection that has been used before. Interim responses are passed on.
+  io::Task<std::optional<Failure>> run(bool fresh);
+  /// After `run` succeeded: the response's body; null when none comes.
+  http::BodyReader* body() { return body_ && body_->open() ? &*body_ : nullptr; }
+  /// Whether nothing of the request's body was taken, so that it can be sent again.
+  bool body_untouched() const { return !upload_began_; }
+  /// Ends the upload if it still runs, and gives the connection back. Before the destructor, always.
+  io::Task<> finish();
+
+ private:
+  io::Task<std::optional<Failure>> connect(bool fresh);
+  io::Task<std::optional<Failure>> read_head();
+  io::Task<> upload(std::string_view head);
+  io::Task<bool> wait_for_continue();
+  Failure failure_of(const http::Error& error);
+  Failure failure_of(const io::Error& error);
+  Failure failure_of_cancellation();
+  std::string_view write_head();
+  void await_head();
+
+  gateway::Exchange& exchange_;
+  const gateway::Upstream& upstream_;
+  const gateway::Target* target_ = nullptr;
+  gateway::ConnectionPool* pool_ = nullptr;
+  gateway::UpstreamConnection* connection_ = nullptr;
+  io::LinkedToken token_;           // of this try; ends with the exchange's
+  io::CancelToken continue_token_;  // wakes an upload that waits for 100
+  io::TaskScope scope_;
+  std::optional<http::h1::StreamBody> body_;
+  std::optional<http::Error> client_error_;  // the upload found the client's body wanting
+  uint64_t read_before_ = 0;
+  bool connection_persists_ = false;  // as the response says
+  bool upload_began_ = false;
+  bool upload_done_ = false;  // the whole request is out
+  bool head_received_ = false;
+  bool proceed_ = false;         // the target said 100
+  bool source_stalled_ = false;  // the client's body stood still
+};
+
+}  // namespace sluice::handlers

@@ -1,0 +1,112 @@
+#include "handlers/proxy/proxy.h"
+
+#include "gateway/worker.h"
+#include "handlers/proxy/attempt.h"
+#include "handlers/proxy/forwarding.h"
+
+namespace sluice::handlers {
+
+namespace {
+
+using telemetry::RetryReason;
+using telemetry::UpstreamResult;
+
+/// Whether a failed try may be followed by another, and why. At most one stale connection is forgiven beyond
+/// the attempts that are configured.
+std::optional<RetryReason> retry_reason(const gateway::Exchange& exchange, const gateway::Upstream& upstream,
+                                        const Attempt& attempt, const Failure& failure, uint32_t tries,
+                                        bool forgiven) {
+  if (exchange.server.token.cancelled() || !failure.upstream_fault) return std::nullopt;
+  if (failure.sent && (!attempt.body_untouched() || !http::is_idempotent(exchange.request.method)))
+    return std::nullopt;
+  if (failure.stale && !forgiven) return RetryReason::kStaleConnection;
+  if (tries >= upstream.retry.attempts) return std::nullopt;
+  switch (failure.result) {
+    case UpstreamResult::kConnectFailure:
+      if (upstream.retry.on_connect_failure) return RetryReason::kConnectFailure;
+      break;
+    case UpstreamResult::kReset:
+      if (upstream.retry.on_reset) return RetryReason::kReset;
+      break;
+    case UpstreamResult::kTimeout:
+      if (upstream.retry.on_timeout) return RetryReason::kTimeout;
+      break;
+    default:
+      break;
+  }
+  return std::nullopt;
+}
+
+bool retries_status(const gateway::Exchange& exchange, const gateway::Upstream& upstream,
+                    const Attempt& attempt, uint32_t tries) {
+  if (tries >= upstream.retry.attempts || upstream.retry.statuses.empty()) return false;
+  if (!attempt.body_untouched() || !http::is_idempotent(exchange.request.method)) return false;
+  const auto& statuses = upstream.retry.statuses;
+  return std::find(statuses.begin(), statuses.end(), exchange.response.status) != statuses.end();
+}
+
+}  // namespace
+
+Proxy::Proxy(std::vector<gateway::UpstreamChoice> choices) : choices_(std::move(choices)) {
+  if (choices_.size() < 2) return;
+  std::vector<gateway::Target> weights(choices_.size());
+  for (size_t i = 0; i < choices_.size(); ++i) weights[i].weight = choices_[i].weight;
+  schedule_ = gateway::smooth_schedule(weights);
+}
+
+const gateway::Upstream& Proxy::choose() const {
+  if (schedule_.empty()) return *choices_.front().upstream;
+  return *choices_[schedule_[turn_.fetch_add(1, std::memory_order_relaxed) % schedule_.size()]].upstream;
+}
+
+io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
+  const gateway::Upstream& upstream = choose();
+  telemetry::WorkerMetrics& metrics = exchange.worker.metrics();
+  exchange.upstream.upstream = upstream.name;
+  prepare_request(exchange);
+  bool forgiven = false;  // a stale connection
+  uint32_t tries = 0;     // that count
+  for (;;) {
+    Attempt attempt(exchange, upstream);
+    Instant began = exchange.now();
+    ++tries;
+    ++exchange.upstream.tries;
+    auto failure = co_await attempt.run(forgiven);
+    std::optional<RetryReason> retry;
+    if (failure) {
+      metrics.add(upstream.metrics.requests[failure->result]);
+      retry = retry_reason(exchange, upstream, attempt, *failure, tries, forgiven);
+    } else {
+      metrics.add(upstream.metrics.requests[telemetry::upstream_result(exchange.response.status)]);
+      if (retries_status(exchange, upstream, attempt, tries)) retry = RetryReason::kStatus;
+    }
+    if (retry) {
+      exchange.upstream.time += exchange.now() - began;
+      metrics.add(upstream.metrics.retries[*retry]);
+      co_await attempt.finish();
+      if (*retry == RetryReason::kStaleConnection) {
+        forgiven = true;
+        --tries;
+      }
+      continue;
+    }
+
+    if (!failure) {
+      prepare_response(exchange, exchange.response.version);
+      if (http::BodyReader* body = attempt.body()) exchange.response_body = http::Body::of(*body);
+      co_await exchange.respond();
+    } else if (failure->refusal.status == 499) {
+      std::ignore = exchange.refuse(failure->refusal);
+      exchange.server.abandon();
+    } else {
+      std::ignore = exchange.refuse(failure->refusal);
+      co_await exchange.respond();
+    }
+    exchange.upstream.time += exchange.now() - began;
+    metrics.observe(upstream.metrics.seconds, exchange.now() - began);
+    co_await attempt.finish();
+    co_return;
+  }
+}
+
+}  // namespace sluice::handlers

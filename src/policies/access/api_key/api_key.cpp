@@ -1,0 +1,94 @@
+#include "policies/access/api_key/api_key.h"
+
+#include "gateway/exchange.h"
+#include "http/cookie.h"
+#include "http/query.h"
+#include "http/syntax.h"
+
+namespace sluice::policies {
+
+namespace {
+
+using gateway::Exchange;
+using gateway::Refusal;
+using gateway::Step;
+
+constexpr Refusal kMissing{401, "missing_credential", "This request needs an API key."};
+constexpr Refusal kInvalid{401, "invalid_credential", "The API key is not valid."};
+constexpr Refusal kRepeated{401, "repeated_credential", "The request has more than one API key."};
+
+Step refuse(Exchange& exchange, const Refusal& refusal) {
+  Step step = exchange.refuse(refusal);
+  // A 401 has a challenge (RFC 9110, section 15.5.2); no scheme is registered for API keys.
+  exchange.response.fields.add(http::FieldName::kWwwAuthenticate, "ApiKey");
+  return step;
+}
+
+size_t count_fields(const http::Fields& fields, std::string_view name) {
+  size_t count = 0;
+  for (const http::Field& field : fields) count += ascii::equal_ignoring_case(field.name, name) ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+const config::Struct<ApiKeyConfig>& ApiKeyConfig::schema() {
+  static const auto schema =
+      config::Struct<ApiKeyConfig>("api_key", "Says who is calling, by a key that a consumer was given.")
+          .field("in", &ApiKeyConfig::in, "Where the key stands.")
+          .field("name", &ApiKeyConfig::name, "The name of the header field, query parameter or cookie.")
+          .check([](const ApiKeyConfig& config, const config::Node& node, config::Reader& reader) {
+            bool token = config.in == KeyPlace::kQuery ? !config.name.empty() : http::is_token(config.name);
+            if (!token) reader.error(node, "invalid-name", "`name` is not a name that can stand there");
+          });
+  return schema;
+}
+
+ApiKey::ApiKey(const ApiKeyConfig& configured, const gateway::PolicyContext& context)
+    : place_(configured.in),
+      name_(configured.name),
+      field_(http::intern_field_name(configured.name)),
+      hasher_(context.services.hasher),
+      credentials_(context.services.credentials) {}
+
+Step ApiKey::on_request(Exchange& exchange) const {
+  std::string_view key;
+  switch (place_) {
+    case KeyPlace::kHeader: {
+      const http::Fields& fields = exchange.request.fields;
+      const http::Field* field = field_ != http::FieldName::kUnknown ? fields.find(field_) : fields.find(name_);
+      if (!field) break;
+      if (fields.size() > 1 && count_fields(fields, field->name) > 1) return refuse(exchange, kRepeated);
+      key = field->value;
+      break;
+    }
+    case KeyPlace::kQuery:
+      if (auto raw = http::find_query_parameter(exchange.request.query, name_))
+        key = http::decode_query_text(*raw, exchange.arena);
+      break;
+    case KeyPlace::kCookie:
+      if (auto value = http::find_cookie(exchange.request.fields, name_)) key = *value;
+      break;
+  }
+  if (key.empty()) return refuse(exchange, kMissing);
+  const store::Credential* credential = credentials_.find(hasher_(key));
+  if (!credential) return refuse(exchange, kInvalid);
+  exchange.identity = exchange.arena.make<store::Identity>(store::Identity::copy(*credential, exchange.arena));
+  return Step::next();
+}
+
+const gateway::PolicyType& ApiKey::type() {
+  static const gateway::PolicyType type{
+      .name = "api_key",
+      .schema = &ApiKeyConfig::schema(),
+      .build = [](const void* config, const gateway::PolicyContext& context)
+          -> std::expected<std::shared_ptr<const gateway::Policy>, std::string> {
+        return std::make_shared<const ApiKey>(*static_cast<const ApiKeyConfig*>(config), context);
+      },
+      .decides = true,
+      .identifies = true,
+  };
+  return type;
+}
+
+}  // namespace sluice::policies

@@ -1,0 +1,43 @@
+#include "policies/registry.h"
+
+#include "policies/access/api_key/api_key.h"
+#include "policies/traffic/rate_limit/rate_limit.h"
+#include "policies/transform/headers/headers.h"
+#include "policies/transform/request_id/request_id.h"
+#include "policies/transform/rewrite/rewrite.h"
+
+namespace sluice::policies {
+
+namespace {
+
+const gateway::PolicyType* const kTypes[] = {
+    &ApiKey::type(),     //
+    &Headers::type(),    //
+    &RateLimit::type(),  //
+    &RequestId::type(),  //
+    &Rewrite::type(),    //
+};
+
+}  // namespace
+
+const gateway::PolicyType* Registry::type(std::string_view name) const {
+  for (const gateway::PolicyType* type : kTypes)
+    if (type->name == name) return type;
+  return nullptr;
+}
+
+const config::StructBase* Registry::find(std::string_view name) const {
+  const gateway::PolicyType* found = type(name);
+  return found ? found->schema : nullptr;
+}
+
+std::span<const std::string_view> Registry::names() const {
+  static const auto names = [] {
+    std::array<std::string_view, std::size(kTypes)> all;
+    for (size_t i = 0; i < all.size(); ++i) all[i] = kTypes[i]->name;
+    return all;
+  }();
+  return names;
+}
+
+}  // namespace sluice::policies
