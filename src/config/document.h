@@ -80,7 +80,8 @@ struct Metrics {
 };
 
 struct Gateway {
-  std::vector<Listener> listen;
+  std::vector<Listener> listen{
+      {.name = "default", .address = {.host = "0.0.0.0", .port = 8080}, .origin = {}}};
   Workers workers;
   IoBackend io = IoBackend::kAuto;
   Status status;
@@ -269,6 +270,10 @@ struct Document {
   PolicyList policies;
   Map<Api> apis;
   Map<Consumer> consumers;
+
+  std::vector<std::string> file_names;  // by `Origin::file`; filled in by the loader
+  /// "file:line:column" of an entity, for messages after loading.
+  std::string describe(const Origin& origin) const;
   static const Struct<Document>& schema();
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -26,15 +27,19 @@ class SchemaWriter {
 
  private:
   const PolicyCatalog* catalog_;
-  std::set<std::string, std::less<>> known_;
+  std::map<const StructBase*, std::string> names_;  // of the definitions; looked up only, never listed
+  std::set<std::string> taken_;
   std::deque<const StructBase*> waiting_;
-  bool policies_waiting_ = false;
+  bool policies_asked_ = false;
 };
 
 /// Of the whole document, with the policies of the catalog.
 std::string document_schema(const PolicyCatalog* catalog);
 /// Of one struct alone.
 std::string json_schema(const StructBase& type, const PolicyCatalog* catalog = nullptr);
+
+/// A field's default as JSON; empty when it has none worth showing.
+std::string default_json(const StructBase& type, const Field& field);
 
 /// The value in its canonical JSON form, defaults included, secrets as "***".
 std::string to_json(const StructBase& type, const void* value);

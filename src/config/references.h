@@ -30,6 +30,7 @@ struct Environment {
 };
 
 struct ReferenceLimits {
+  size_t files = 10'000;
   size_t file_bytes = 1 << 20;
   size_t total_bytes = 64 << 20;  // of all that was put in
 };

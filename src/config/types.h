@@ -56,8 +56,8 @@ bool read_boolean(const Node&, bool&, Reader&);
 bool read_integer(const Node&, int64_t minimum, uint64_t maximum, uint64_t& bits, Reader&);
 bool read_double(const Node&, double&, Reader&);
 bool read_string(const Node&, std::string&, Reader&);
-/// The text of a scalar with a text form; false after a wrong type was reported.
-bool scalar_text(const Node&, bool plain_number, std::string_view expected, std::string_view& text, Reader&);
+/// Whether the node can hold a scalar with a text form; false after a report.
+bool check_scalar(const Node&, std::string_view expected, Reader&);
 bool wrong_value(const Node&, std::string_view expected, const std::string& why, Reader&);
 /// The index of the choice, or -1 after a report.
 int read_choice(const Node&, std::span<const EnumChoice> choices, Reader&);
@@ -181,10 +181,11 @@ struct TypeOf<T> final : Type {
   using Traits = ScalarTraits<T>;
 
   bool read(const Node& node, void* into, Reader& reader) const override {
-    std::string_view text;
-    if (!detail::scalar_text(node, Traits::kPlainNumber, Traits::kExpected, text, reader)) return false;
-    Parsed<T> value = Traits::parse(text);
+    if (!detail::check_scalar(node, Traits::kExpected, reader)) return false;
+    Parsed<T> value = Traits::parse(node.text);
     if (!value) return detail::wrong_value(node, Traits::kExpected, value.error(), reader);
+    if (!Traits::kPlainNumber && !node.resolved && scalar_kind(node) == ScalarKind::kInteger)
+      return reader.expected(node, Traits::kExpected);
     *static_cast<T*>(into) = std::move(*value);
     return true;
   }
@@ -315,7 +316,7 @@ template <>
 struct ScalarTraits<Duration> {
   static constexpr std::string_view kName = "duration";
   static constexpr std::string_view kExpected = "a duration such as `150ms`, `2s` or `1h`";
-  static constexpr std::string_view kPattern = "^(0|([0-9]+(ns|us|ms|s|m|h|d))+)$";
+  static constexpr std::string_view kPattern = "^([0-9]+(ns|us|ms|s|m|h|d))+$";
   static constexpr bool kPlainNumber = false;
   static Parsed<Duration> parse(std::string_view text) { return parse_duration(text); }
   static std::string text(const Duration& value) { return to_text(value); }

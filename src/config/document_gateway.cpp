@@ -1,0 +1,109 @@
+// The field lists of `gateway`: what belongs to the process.
+#include "config/document.h"
+#include "config/document_types.h"
+
+namespace sluice::config {
+
+using namespace std::chrono_literals;
+
+const Struct<Listener>& Listener::schema() {
+  static const auto schema =
+      Struct<Listener>("listener", "A socket that requests come in by.")
+          .field("name", &Listener::name, "Names it for `listeners`, logs and metrics.")
+          .required()
+          .field("address", &Listener::address, "`IP:PORT`; port 0 takes any free one.")
+          .required();
+  return schema;
+}
+
+const Struct<Status>& Status::schema() {
+  static const auto schema =
+      Struct<Status>("status", "Where `/livez`, `/readyz` and `/metrics` are answered.")
+          .field("address", &Status::address, "`IP:PORT`; keep it away from the public.");
+  return schema;
+}
+
+const Struct<GatewayLimits>& GatewayLimits::schema() {
+  static const auto schema =
+      Struct<GatewayLimits>("limits", "What a request may bring.")
+          .field("request_target", &GatewayLimits::request_target,
+                 "The size of path and query; longer ones get 414.")
+          .range(64, 1 << 20)
+          .field("request_head", &GatewayLimits::request_head,
+                 "The size of the request line and all header fields; larger ones get 431.")
+          .range(256, 1 << 20)
+          .field("request_fields", &GatewayLimits::request_fields, "How many header fields; more get 431.")
+          .range(1, 1000)
+          .unit("fields")
+          .field("request_body", &GatewayLimits::request_body, "The size of a body; larger ones get 413.");
+  return schema;
+}
+
+const Struct<GatewayTimeouts>& GatewayTimeouts::schema() {
+  static const auto schema =
+      Struct<GatewayTimeouts>("timeouts", "How long a client may take.")
+          .field("header", &GatewayTimeouts::header, "For the head of a request, from its first byte.")
+          .range(1ms, 1h)
+          .field("body_progress", &GatewayTimeouts::body_progress, "Without progress in a request's body.")
+          .range(1ms, 1h)
+          .field("keep_alive", &GatewayTimeouts::keep_alive, "Between two requests of a connection.")
+          .range(1ms, 24h)
+          .field("stream_idle", &GatewayTimeouts::stream_idle,
+                 "Without a byte of a response in either direction.")
+          .range(1ms, 24h)
+          .field("total", &GatewayTimeouts::total, "For a whole request with its response; `0s` for none.");
+  return schema;
+}
+
+const Struct<Drain>& Drain::schema() {
+  static const auto schema =
+      Struct<Drain>("drain", "How the process goes.")
+          .field("delay", &Drain::delay,
+                 "How long it still accepts connections after SIGTERM, `/readyz` failing.")
+          .range(0s, 1h)
+          .field("timeout", &Drain::timeout, "How long requests in flight may then take.")
+          .range(0s, 24h);
+  return schema;
+}
+
+const Struct<AccessLog>& AccessLog::schema() {
+  static const auto schema = Struct<AccessLog>("access_log", "A line for each request.")
+                                 .field("format", &AccessLog::format, "How a line looks; `off` writes none.")
+                                 .field("path", &AccessLog::path, "`stdout`, `stderr` or a file.");
+  return schema;
+}
+
+const Struct<Errors>& Errors::schema() {
+  static const auto schema =
+      Struct<Errors>("errors", "How the gateway's own errors look.")
+          .field("format", &Errors::format, "`problem`: application/problem+json (RFC 9457).");
+  return schema;
+}
+
+const Struct<Metrics>& Metrics::schema() {
+  static const auto schema =
+      Struct<Metrics>("metrics", "What is counted.")
+          .field("per_route", &Metrics::per_route, "A series for every route, however many.");
+  return schema;
+}
+
+const Struct<Gateway>& Gateway::schema() {
+  static const auto schema =
+      Struct<Gateway>("gateway", "What belongs to the process and not to an entity.")
+          .field("listen", &Gateway::listen, "Where requests come in.")
+          .min_items(1)
+          .field("workers", &Gateway::workers, "Event loops, each a thread; `auto`: one a core.")
+          .field("io", &Gateway::io, "How the kernel is asked for I/O; `auto` takes the best there is.")
+          .field("status", &Gateway::status, "The status address.")
+          .field("trusted_proxies", &Gateway::trusted_proxies,
+                 "Networks whose `X-Forwarded-*` fields are believed.")
+          .field("limits", &Gateway::limits, "What a request may bring.")
+          .field("timeouts", &Gateway::timeouts, "How long a client may take.")
+          .field("drain", &Gateway::drain, "How the process goes.")
+          .field("access_log", &Gateway::access_log, "A line for each request.")
+          .field("errors", &Gateway::errors, "How the gateway's own errors look.")
+          .field("metrics", &Gateway::metrics, "What is counted.");
+  return schema;
+}
+
+}  // namespace sluice::config

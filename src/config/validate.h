@@ -1,0 +1,39 @@
+// What one struct alone cannot know: names that refer to others, things that exclude each other, duplicates.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "config/diagnostics.h"
+#include "config/document.h"
+#include "config/node.h"
+
+namespace sluice::config {
+
+/// Where the parts of a merged document were written: for carets under the very value. The lists run parallel
+/// to the maps of the document; nullptr: not written.
+struct WrittenNodes {
+  const Node* gateway = nullptr;
+  const Node* policies = nullptr;
+  std::vector<const Node*> upstreams;
+  std::vector<const Node*> chains;
+  std::vector<const Node*> apis;
+  std::vector<const Node*> consumers;
+};
+
+/// The member of a node, or the node itself when there is none: always somewhere to point at.
+const Node& member_or(const Node& node, std::string_view name);
+/// The same for an item of a list.
+const Node& item_or(const Node& node, size_t number);
+
+/// Puts the chains in place of every `use`, in all lists. Unknown chains, cycles and what grows too long are
+/// errors.
+void expand_chains(Document& document, const WrittenNodes& nodes, Diagnostics& diagnostics);
+
+/// Policies: one type and id only once a level, nothing against a locked one.
+void validate_policies(const Document& document, Diagnostics& diagnostics);
+
+/// Everything else. Host names become lower case, an API's path loses its slash at the end.
+void validate_document(Document& document, const WrittenNodes& nodes, Diagnostics& diagnostics);
+
+}  // namespace sluice::config
