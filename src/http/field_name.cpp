@@ -114,6 +114,13 @@ FieldName intern_field_name(std::string_view name) {
   return differs ? FieldName::kUnknown : entry.id;
 }
 
+FieldName intern_dashed_field_name(std::string_view name) {
+  if (name.size() > kLongest || name.find('_') == std::string_view::npos) return intern_field_name(name);
+  char dashed[kLongest];
+  std::replace_copy(name.begin(), name.end(), dashed, '_', '-');
+  return intern_field_name({dashed, name.size()});
+}
+
 std::string_view field_name_text(FieldName name) { return kTexts[static_cast<size_t>(name)]; }
 
 }  // namespace sluice::http

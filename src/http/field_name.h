@@ -73,6 +73,9 @@ static_assert(static_cast<int>(FieldName::kCount) <= 64, "Fields keeps a 64-bit 
 
 /// The number of a name, whatever its case; kUnknown when it is none of ours.
 FieldName intern_field_name(std::string_view name);
+/// The same with "_" read as "-", as servers do that make environment variables of fields: what a peer must
+/// not say it must not say in that spelling either.
+FieldName intern_dashed_field_name(std::string_view name);
 /// The canonical spelling; empty for kUnknown.
 std::string_view field_name_text(FieldName name);
 

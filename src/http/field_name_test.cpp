@@ -36,6 +36,13 @@ TEST(FieldName, OneByteOffIsAnotherName) {
   }
 }
 
+TEST(FieldName, UnderscoresCanBeReadAsDashes) {
+  EXPECT_EQ(intern_dashed_field_name("x_forwarded-FOR"), FieldName::kXForwardedFor);
+  EXPECT_EQ(intern_dashed_field_name("X-Forwarded-For"), FieldName::kXForwardedFor);
+  EXPECT_EQ(intern_dashed_field_name("X_Other"), FieldName::kUnknown);
+  EXPECT_EQ(intern_dashed_field_name("a_name_that_is_much_longer_than_any_of_ours"), FieldName::kUnknown);
+}
+
 TEST(FieldName, OtherTextsAreUnknown) {
   for (std::string_view text : {"", "a", "X-Api-Key", "Content-Lengt", "Content_Length",
                                 "Proxy-Authorizations", "a-name-that-is-much-longer-than-any-of-ours"})

@@ -144,11 +144,12 @@ SplitTarget split_target(std::string_view path_and_query) {
 }
 
 const Error* check_query(std::string_view query) {
+  bool bad = false;  // no early return, so that the loop is done in vectors
   for (char c : query) {
     auto byte = static_cast<uint8_t>(c);
-    if (byte <= 0x20 || byte >= 0x7f || c == '#') return &kBadQuery;
+    bad |= (byte <= 0x20) | (byte >= 0x7f) | (c == '#');
   }
-  return nullptr;
+  return bad ? &kBadQuery : nullptr;
 }
 
 }  // namespace sluice::http

@@ -7,6 +7,10 @@ namespace {
 
 constexpr uint8_t kMostDigits = 16;
 constexpr uint32_t kFirstLineCapacity = 256;
+/// Bytes of chunk-size lines that a body may have beyond kFreeLineBytes a chunk and twice its data: no limit
+/// on bodies counts them, so that a peer could send without end.
+constexpr int64_t kMostOverhead = 16 * 1024;
+constexpr int64_t kFreeLineBytes = 16;
 
 /// What may not come in a trailer: framing, routing, request modifiers, authentication, content handling,
 /// control data (RFC 9110, section 6.5.1), and what the gateway itself says to an upstream.
@@ -21,19 +25,10 @@ constexpr uint64_t kForbiddenTrailers =
              FieldName::kXOriginalUrl, FieldName::kXRewriteUrl, FieldName::kXRequestId,
              FieldName::kXConsumerId, FieldName::kXConsumerGroups, FieldName::kOrigin);
 
-/// `_` counts as `-`, because servers that build environment variables from fields take them for the same.
 bool is_forbidden_trailer(const Field& field) {
-  constexpr size_t kLongestOfOurs = 19;
-  FieldName id = field.id;
-  char dashed[kLongestOfOurs];
-  std::string_view name = field.name;
-  if (id == FieldName::kUnknown && name.size() <= kLongestOfOurs &&
-      name.find('_') != std::string_view::npos) {
-    std::replace_copy(name.begin(), name.end(), dashed, '_', '-');
-    name = {dashed, name.size()};
-    id = intern_field_name(name);
-  }
+  FieldName id = field.id == FieldName::kUnknown ? intern_dashed_field_name(field.name) : field.id;
   if (id != FieldName::kUnknown) return kForbiddenTrailers >> static_cast<int>(id) & 1;
+  std::string_view name = field.name;
   return ascii::equal_ignoring_case(name.substr(0, 3), "if-") ||
          ascii::equal_ignoring_case(name, "content-range") || ascii::equal_ignoring_case(name, "expires") ||
          ascii::equal_ignoring_case(name, "vary");
@@ -151,6 +146,9 @@ const Error* ChunkedDecoder::take_extension_byte(char c) {
 }
 
 const Error* ChunkedDecoder::end_size() {
+  int64_t paid = kFreeLineBytes + 2 * static_cast<int64_t>(std::min<uint64_t>(left_, kMostOverhead));
+  overhead_ = std::max<int64_t>(0, overhead_ + line_bytes_ - paid);
+  if (overhead_ > kMostOverhead) return &errors::kChunkOverhead;
   state_ = left_ == 0 ? State::kTrailers : State::kData;
   digits_ = 0;
   line_bytes_ = 0;

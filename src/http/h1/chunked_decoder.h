@@ -74,6 +74,7 @@ class ChunkedDecoder {
   uint32_t line_capacity_ = 0;
   char* line_ = nullptr;  // the current trailer line, in the arena
   uint64_t left_ = 0;     // bytes of the current chunk still to come
+  int64_t overhead_ = 0;  // bytes of size lines that no data has paid for
   Fields* trailers_;
 };
 

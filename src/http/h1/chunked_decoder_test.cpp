@@ -162,6 +162,18 @@ TEST(ChunkedDecoder, LimitsAreExact) {
   EXPECT_EQ(decode_whole("0\r\nA:1\r\nB:2\r\nC:3\r\n\r\n", limits).status, 431);
 }
 
+TEST(ChunkedDecoder, ExtensionsWithoutDataAreBounded) {
+  std::string chunk = "1;" + std::string(200, 'e') + "\r\nx\r\n";
+  std::string bytes;
+  for (int i = 0; i < 80; ++i) bytes += chunk;
+  EXPECT_EQ(decode_whole(bytes).body.size(), 80u);
+  for (int i = 0; i < 20; ++i) bytes += chunk;
+  EXPECT_EQ(decode_whole(bytes).code, "chunk_overhead");
+  std::string plain;
+  for (int i = 0; i < 20000; ++i) plain += "1;a=b\r\nx\r\n";
+  EXPECT_EQ(decode_whole(plain).body.size(), 20000u);
+}
+
 TEST(ChunkedDecoder, SplittingChangesNothing) {
   constexpr std::string_view kGood[] = {"5\r\nhello\r\n", "1;a=\"b\"\r\nx\r\n", "0\r\n\r\n",
                                         "0\r\nA: b\r\nX-Long: value here\r\n\r\n",

@@ -34,6 +34,7 @@ inline constexpr Error kBadChunkSize{400, "bad_chunk_size", "A chunk size is not
 inline constexpr Error kBadChunkExtension{400, "bad_chunk_extension", "A chunk extension is not valid."};
 inline constexpr Error kBadChunkEnd{400, "bad_chunk_end", "A chunk is not followed by a line end."};
 inline constexpr Error kChunkLineTooLong{400, "chunk_line_too_long", "A chunk-size line is longer than allowed."};
+inline constexpr Error kChunkOverhead{400, "chunk_overhead", "The chunks have far more extensions than data."};
 inline constexpr Error kTrailersTooLarge{431, "trailers_too_large", "The trailer section is larger than allowed."};
 
 // What leaves the connection usable: the head is understood and refused.

@@ -204,7 +204,10 @@ void Parser::finish_connection() {
   if (http11 && connection_.upgrade) head_out.upgrade = connection_.upgrade_to;
   connection_.remove_named(out_.fields);
   // An expectation in HTTP/1.0 or without content is ignored (RFC 9110, section 10.1.1).
-  if (expects_continue_ && http11 && !out_.body.empty() && !head_out.refused) {
+  if (!expects_continue_ || !http11 || out_.body.empty()) return;
+  if (head_out.refused) {
+    head_out.keep_alive = false;  // the client may leave the body out, so what follows cannot be told
+  } else {
     head_out.expect_continue = true;
     out_.fields.add(FieldName::kExpect, "100-continue");
   }

@@ -227,6 +227,10 @@ TEST(RequestParser, Expectations) {
   p = parse_fields("Expect: tea\r\nContent-Length: 5\r\n");
   ASSERT_TRUE(p->head.refused);
   EXPECT_EQ(p->head.refused->status, 417);
+  EXPECT_FALSE(p->head.keep_alive);  // will the body come or not?
+  p = parse_fields("Expect: tea\r\n");
+  ASSERT_TRUE(p->head.refused);
+  EXPECT_TRUE(p->head.keep_alive);
 }
 
 // RFC 9112, section 3.2.
