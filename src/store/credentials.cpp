@@ -78,10 +78,18 @@ struct CredentialTable::Index {
     }
   }
   bool has_room() const { return (used + 1) * 8 <= slots_count * 5; }
-  void insert(Slot& empty, const Credential* record) {
-    empty.store(slot_of(record), std::memory_order_release);
-    ++used;
+  /// Where a digest that is not held goes: an erased slot is used again, else one key that comes and goes
+  /// would make its probe longer each time.
+  Slot& vacancy(const Digest& digest) const {
+    for (uint64_t at = digest.words[0];; ++at) {
+      Slot& slot = slots[at & (slots_count - 1)];
+      if (!holds(slot.load(std::memory_order_relaxed))) return slot;
+    }
+  }
+  void insert(Slot& vacant, const Credential* record) {
+    used += vacant.load(std::memory_order_relaxed) == kEmpty;
     ++live;
+    vacant.store(slot_of(record), std::memory_order_release);
   }
   template <class F>
   void for_each(F visit) {
@@ -241,11 +249,8 @@ bool CredentialTable::upsert(const Digest& digest, std::string_view consumer, Pu
     retire(old);
     return true;
   }
-  if (!owned_index_->has_room()) {
-    make_room();
-    slot = owned_index_->locate(digest).first;
-  }
-  owned_index_->insert(*slot, made);
+  if (!owned_index_->has_room()) make_room();
+  owned_index_->insert(owned_index_->vacancy(digest), made);
   size_.store(owned_index_->live, std::memory_order_relaxed);
   return true;
 }
@@ -293,7 +298,7 @@ void CredentialTable::publish(std::unique_ptr<Index> index, std::vector<const Cr
 void CredentialTable::make_room() {
   auto next = std::make_unique<Index>(owned_index_->live + owned_index_->live / 4 + 1);
   owned_index_->for_each([&](const Index::Slot&, const Credential* record) {
-    next->insert(*next->locate(record->digest).first, record);
+    next->insert(next->vacancy(record->digest), record);
   });
   publish(std::move(next), {}, {});
 }

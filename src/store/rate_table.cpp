@@ -31,7 +31,7 @@ constexpr uint64_t kFirstLevelSlots = 8192;  // 128 KiB
 constexpr uint64_t kLevelGrowth = 16;
 /// Slots that a key may use in a level. In the last one more, since there is nowhere to go on to.
 constexpr size_t kWindow = 8;
-constexpr size_t kLastWindow = 24;
+constexpr size_t kLastWindow = 32;
 /// Looks at another's unfinished insertion before it is undone; finishing one takes some 50 ns.
 constexpr int kPatience = 256;
 
