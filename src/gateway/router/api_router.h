@@ -42,6 +42,7 @@ class ApiRouter {
   /// The value of `Allow` for a request that got kMethodNotAllowed: "GET, HEAD, POST".
   std::string allow(const RequestView& request, uint32_t prefix_size, const BodyPrefix* body) const;
 
+  bool keeps_repeated_slashes() const { return keeps_repeated_slashes_; }
   size_t route_count() const { return routes_.size(); }
   /// Names of the parameters of a route, in the order of Match::parameter.
   std::vector<std::string_view> parameter_names(uint32_t route) const;
@@ -98,6 +99,7 @@ class ApiRouter {
   std::vector<Route> routes_;
   std::string texts_;
   BodyPaths body_paths_;
+  bool keeps_repeated_slashes_ = false;
 };
 
 }  // namespace sluice::gateway

@@ -40,6 +40,7 @@ ApiRouter::Built ApiRouter::build(std::span<const RouteSpec> routes, bool keep_r
 }
 
 ApiRouter::Built ApiRouterBuilder::build() {
+  router_->keeps_repeated_slashes_ = keep_repeated_slashes_;
   router_->nodes_.emplace_back();
   router_->routes_.resize(specs_.size());
   placed_.reserve(specs_.size());

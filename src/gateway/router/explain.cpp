@@ -108,7 +108,7 @@ class Explainer {
 
   void explain(std::vector<Consideration>& out) {
     std::vector<bool> reached(router_.route_count());
-    ApiRouter::Walk walk(request_.path, match_.prefix_size);
+    ApiRouter::Walk walk(match_.path, match_.prefix_size);
     router_.walk(walk, [&](uint32_t first, uint32_t, bool) {
       for (uint32_t i = first;; ++i) {
         consider(router_.candidates_[i], reached, out);

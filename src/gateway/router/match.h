@@ -23,7 +23,8 @@ struct Match {
   uint32_t prefix_size = 0;  // bytes of the path that are the API's own
   uint32_t api = 0;
   uint32_t route = 0;
-  std::string_view path;  // the request's
+  std::string_view
+      path;  // what was matched and is to be sent: the request's `path`, or `unmerged` where the API wants it
 
   /// The value of the route's `index`-th parameter, still percent-encoded as in the path. See
   /// ApiRouter::parameter_names for which is which.

@@ -4,23 +4,15 @@
 
 #include "base/ascii.h"
 #include "gateway/router/route_spec.h"
+#include "http/path.h"
 
 namespace sluice::gateway {
 namespace {
 
 using Kind = PatternSegment::Kind;
 
-/// RFC 3986, section 2.3.
-bool is_unreserved(char c) {
-  return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-bool is_name_character(char c) { return is_unreserved(c) && c != '~'; }
-
-/// `.` and `..`, also with the `;...` behind that some servers drop before they resolve.
-bool is_dot_segment(std::string_view segment) {
-  std::string_view name = segment.substr(0, segment.find(';'));
-  return name == "." || name == "..";
+bool is_name_character(char c) {
+  return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '.' || c == '_';
 }
 
 std::expected<PatternSegment, std::string> parse_parameter(std::string_view segment) {
@@ -37,7 +29,22 @@ std::expected<PatternSegment, std::string> parse_parameter(std::string_view segm
   return PatternSegment{kind, std::string(name)};
 }
 
-std::expected<PatternSegment, std::string> parse_segment(std::string_view segment) {
+/// `slash_and_text` is a segment behind its slash.
+std::expected<PatternSegment, std::string> parse_literal(std::string_view slash_and_text) {
+  if (slash_and_text.find('?') != std::string_view::npos)
+    return std::unexpected("has a '?'; a query is a condition");
+  Arena arena;
+  auto normalised = http::normalise_path(slash_and_text, arena);
+  // A dot segment of a request is resolved, with an error above the root; alone it leaves nothing.
+  bool dots = normalised ? normalised->path == "/" && slash_and_text != "/"
+                         : normalised.error()->code == "path_above_root";
+  if (dots) return std::unexpected("has a dot segment, which no request keeps");
+  if (!normalised) return std::unexpected("is no path: " + std::string(normalised.error()->detail));
+  return PatternSegment{Kind::kLiteral, std::string(normalised->path.substr(1))};
+}
+
+std::expected<PatternSegment, std::string> parse_segment(std::string_view slash_and_text) {
+  std::string_view segment = slash_and_text.substr(1);
   if (segment == "**") return PatternSegment{Kind::kRest, {}};
   if (segment.size() >= 2 && segment.front() == '{' && segment.back() == '}') return parse_parameter(segment);
   if (segment.find_first_of("{}") != std::string_view::npos)
@@ -45,9 +52,7 @@ std::expected<PatternSegment, std::string> parse_segment(std::string_view segmen
   if (segment == "*" || segment.find("**") != std::string_view::npos)
     return std::unexpected(
         "has a '*'; one segment is written {name}, the rest {name**} or **, as a whole segment");
-  auto literal = normalise_literal(segment);
-  if (!literal) return std::unexpected(std::move(literal.error()));
-  return PatternSegment{Kind::kLiteral, std::move(*literal)};
+  return parse_literal(slash_and_text);
 }
 
 /// What holds for the pattern as a whole, once `next` is to be added.
@@ -65,35 +70,6 @@ std::string_view check_next(const PathPattern& pattern, const PatternSegment& ne
 
 }  // namespace
 
-std::expected<std::string, std::string> normalise_literal(std::string_view segment) {
-  std::string out;
-  out.reserve(segment.size());
-  for (size_t i = 0; i < segment.size(); ++i) {
-    char c = segment[i];
-    if (c == '%') {
-      int high = i + 2 < segment.size() ? ascii::hex_value(segment[i + 1]) : -1;
-      int low = i + 2 < segment.size() ? ascii::hex_value(segment[i + 2]) : -1;
-      if (high < 0 || low < 0) return std::unexpected("has a '%' without two hexadecimal digits");
-      char decoded = static_cast<char>(high * 16 + low);
-      if (decoded == '\0') return std::unexpected("has %00, which no request may have");
-      if (is_unreserved(decoded)) {
-        out += decoded;
-      } else {
-        out += '%';
-        out += "0123456789ABCDEF"[high];
-        out += "0123456789ABCDEF"[low];
-      }
-      i += 2;
-    } else if (static_cast<unsigned char>(c - '!') > '~' - '!' || c == '\\' || c == '#' || c == '?') {
-      return std::unexpected("has a character that must be percent-encoded");
-    } else {
-      out += c;
-    }
-  }
-  if (is_dot_segment(out)) return std::unexpected("has a dot segment, which no request keeps");
-  return out;
-}
-
 std::expected<PathPattern, std::string> parse_path_pattern(std::string_view path,
                                                            bool keep_repeated_slashes) {
   if (!path.starts_with('/')) return std::unexpected("must start with '/'");
@@ -101,10 +77,10 @@ std::expected<PathPattern, std::string> parse_path_pattern(std::string_view path
   PathPattern pattern;
   for (size_t at = 0; at < path.size();) {
     size_t end = std::min(path.find('/', at + 1), path.size());
-    std::string_view text = path.substr(at + 1, end - at - 1);
+    std::string_view slash_and_text = path.substr(at, end - at);
     at = end;
-    if (text.empty() && at < path.size() && !keep_repeated_slashes) continue;
-    auto segment = parse_segment(text);
+    if (slash_and_text == "/" && at < path.size() && !keep_repeated_slashes) continue;
+    auto segment = parse_segment(slash_and_text);
     if (!segment) return std::unexpected(std::move(segment.error()));
     if (std::string_view problem = check_next(pattern, *segment); !problem.empty())
       return std::unexpected(std::string(problem));

@@ -27,7 +27,4 @@ inline constexpr size_t kMaxParameterNameBytes = 64;
 /// '/'".
 std::expected<PathPattern, std::string> parse_path_pattern(std::string_view path, bool keep_repeated_slashes);
 
-/// One segment without parameters, as it is in a normalised path.
-std::expected<std::string, std::string> normalise_literal(std::string_view segment);
-
 }  // namespace sluice::gateway

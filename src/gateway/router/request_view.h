@@ -19,6 +19,7 @@ struct RequestView {
   std::string_view method_text;          // as received; looked at for Method::kOther only
   std::string_view query;                // untouched, without its "?"
   const http::Fields* fields = nullptr;  // null: none
+  std::string_view unmerged;  // `path` with repeated slashes kept, for APIs that keep them; empty: as `path`
 };
 
 /// As much of a body as routing may see (contract: "on a prefix of at most 64 KiB").

@@ -6,6 +6,28 @@
 #include "gateway/router/host_pattern.h"
 
 namespace sluice::gateway {
+namespace {
+
+/// Bytes of `unmerged` that become the first `merged_size` bytes when its repeated slashes are merged.
+/// Slashes that repeat behind the prefix belong to the rest.
+uint32_t unmerged_prefix_size(std::string_view unmerged, uint32_t merged_size) {
+  size_t at = 0;
+  for (uint32_t merged = 0; merged < merged_size && at < unmerged.size(); ++at)
+    if (unmerged[at] != '/' || at + 1 == unmerged.size() || unmerged[at + 1] != '/') ++merged;
+  return static_cast<uint32_t>(at);
+}
+
+bool wants_unmerged(const ApiRouter& api, const RequestView& request) {
+  return api.keeps_repeated_slashes() && request.unmerged.size() > request.path.size();
+}
+
+RequestView as_unmerged(const RequestView& request) {
+  RequestView view = request;
+  view.path = request.unmerged;
+  return view;
+}
+
+}  // namespace
 
 bool RootRouter::listens(const Api& api, uint16_t listener) const {
   if (api.listener_count == 0) return true;
@@ -70,14 +92,23 @@ Match RootRouter::match(const RequestView& request, const BodyPrefix* body) cons
   auto selection = select(request);
   if (!selection) return match;
   match.api = selection->api;
-  apis_[selection->api].router->match(request, selection->prefix_size, body, match);
+  const ApiRouter& api = *apis_[selection->api].router;
+  if (wants_unmerged(api, request)) {
+    RequestView unmerged = as_unmerged(request);
+    api.match(unmerged, unmerged_prefix_size(unmerged.path, selection->prefix_size), body, match);
+  } else {
+    api.match(request, selection->prefix_size, body, match);
+  }
   return match;
 }
 
 std::string RootRouter::allow(const RequestView& request, const BodyPrefix* body) const {
   auto selection = select(request);
   if (!selection) return {};
-  return apis_[selection->api].router->allow(request, selection->prefix_size, body);
+  const ApiRouter& api = *apis_[selection->api].router;
+  if (!wants_unmerged(api, request)) return api.allow(request, selection->prefix_size, body);
+  RequestView unmerged = as_unmerged(request);
+  return api.allow(unmerged, unmerged_prefix_size(unmerged.path, selection->prefix_size), body);
 }
 
 size_t RootRouter::memory_bytes() const {

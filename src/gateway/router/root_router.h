@@ -36,7 +36,8 @@ class RootRouter {
   static Built build(std::span<const ApiEntry> apis);
 
   /// The whole match. Answers kNeedBody only when `body` is null; then read the prefix (an absent body is an
-  /// empty and complete one) and ask again. Texts in the answer live in `request.path`.
+  /// empty and complete one) and ask again. The API is chosen by `path`; an API that keeps repeated slashes
+  /// then matches its routes against `unmerged`. Texts in the answer live in either.
   Match match(const RequestView& request, const BodyPrefix* body = nullptr) const;
   /// The value of `Allow` after kMethodNotAllowed; `body` as given to `match`.
   std::string allow(const RequestView& request, const BodyPrefix* body = nullptr) const;

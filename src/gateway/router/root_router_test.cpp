@@ -96,6 +96,35 @@ TEST(RootRouter, AnApiOwnsItsPath) {
   EXPECT_EQ(root->match(request.view()).api, 1u);
 }
 
+// "repeated slashes merged (`repeated_slash: keep | reject` per API)": the API is found by the merged path.
+TEST(RootRouter, ApiThatKeepsRepeatedSlashesMatchesThem) {
+  std::vector<RouteSpec> routes = {route("/x//y"), route("/x/y"), route("/{rest**}")};
+  auto keeps = one_api(routes, "/v1/api", true);
+  auto merges = one_api({route("/x/y"), route("/{rest**}")}, "/v1/api");
+  struct Case {
+    std::string unmerged, path, keeps, merges, rest;
+  };
+  const Case cases[] = {
+      {"/v1/api/x//y", "/v1/api/x/y", "0", "0", ""},
+      {"/v1/api/x/y", "/v1/api/x/y", "1", "0", ""},
+      {"//v1//api/x//y", "/v1/api/x/y", "0", "0", ""},
+      {"//v1//api/x/y", "/v1/api/x/y", "1", "0", ""},
+      {"/v1/api//x/y", "/v1/api/x/y", "2", "0", "/x/y"},
+      {"/v1/api//", "/v1/api/", "2", "1", "/"},
+      {"/v1//api", "/v1/api", "2", "1", ""},
+  };
+  for (const Case& c : cases) {
+    TestRequest request("GET", c.path);
+    RequestView view = request.view();
+    view.unmerged = c.unmerged;
+    EXPECT_EQ(answer(*keeps, view), c.keeps) << c.unmerged;
+    EXPECT_EQ(answer(*merges, view), c.merges) << c.unmerged;
+    Match match = keeps->match(view);
+    EXPECT_EQ(match.path, c.unmerged);
+    if (c.keeps == "2") EXPECT_EQ(match.parameter(0), c.rest) << c.unmerged;
+  }
+}
+
 TEST(RootRouter, ApisThatOwnTheSamePathAreAnError) {
   auto ties = [](ApiEntry a, ApiEntry b) {
     auto root = RootRouter::build(std::vector{std::move(a), std::move(b)});
