@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -138,6 +139,7 @@ def run(a, directory):
 
 def main():
     a = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended"))  # so that no server is left behind
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as directory:
         os.chmod(directory, 0o755)  # nginx's workers drop their rights
