@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -90,6 +91,7 @@ def compare(a, world, subjects, load):
 def run(a, directory):
     check_programs(a)
     descriptors = machine.raise_descriptor_limit()
+    facts = {**machine.facts(), "scheduling": machine.choose_scheduling()}
     keys = servers.Keys(directory, a.keys)
     world = servers.World(directory, a, keys, descriptors)
     kinds = {"pump": servers.Pump, "nginx": servers.Nginx, "haproxy": servers.Haproxy}
@@ -97,7 +99,6 @@ def run(a, directory):
     subjects += [kinds[name](world) for name in a.peers.split(",") if name]
     load = machine.Load(a.tools, keys.file)
     targets = report.Targets()
-    facts = machine.facts()
     versions = {s.name: s.version() for s in subjects}
     note("\n".join(f"{name}: {text}" for name, text in {**facts, **versions}.items()))
     found, half = {}, None
@@ -138,6 +139,7 @@ def run(a, directory):
 
 def main():
     a = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended"))  # so that no server is left behind
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as directory:
         os.chmod(directory, 0o755)  # nginx's workers drop their rights

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 
-from .machine import BenchError, SERVER_CORE
+from .machine import BenchError, SERVER_CORE, on_core
 
 NANOSECONDS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 # What google-benchmark itself writes into a result; all other numbers are counters.
@@ -19,7 +19,7 @@ def run(directory, quick):
     results = {}
     programs = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
     for program in programs:
-        command = ["taskset", "-c", SERVER_CORE, os.path.join(directory, program), "--benchmark_format=json"]
+        command = [*on_core(SERVER_CORE), os.path.join(directory, program), "--benchmark_format=json"]
         if quick:
             command.append("--benchmark_min_time=0.05")
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -32,11 +32,13 @@ def write(path, text):
 
 
 def render(template, path, values):
+    """Writes `path` in one step, so that a reader never sees half of it."""
     with open(os.path.join(HERE, "peers", template)) as f:
         text = f.read()
     for name, value in values.items():
         text = text.replace(f"@{name}@", str(value))
-    write(path, text)
+    write(path + ".new", text)
+    os.replace(path + ".new", path)
 
 
 def version_of(command):
@@ -47,6 +49,7 @@ def version_of(command):
 class Server:
     """One server under test; `start` runs it on a new port."""
     checks_keys = True
+    real_time = True
 
     def __init__(self, world):
         self.world = world
@@ -56,7 +59,7 @@ class Server:
     def start(self):
         self.port = free_port()
         log = os.path.join(self.world.directory, f"{self.name}.log")
-        self.process = Process(self.name, self.command(), SERVER_CORE, log)
+        self.process = Process(self.name, self.command(), SERVER_CORE, log, self.real_time)
         self.process.await_listening(self.port)
 
     def stop(self):
@@ -113,12 +116,16 @@ class Sluice(Server):
     name = "sluice"
     routes = ""  # extra lines below the API, for the reload measurement
 
+    def __init__(self, world):
+        super().__init__(world)
+        self.keys = world.keys
+
     def version(self):
         return version_of([self.world.sluice, "--version"])
 
     def write_configuration(self):
         render("sluice.yaml.in", self.path("sluice.yaml"),
-               {**self.values(), "STATUS": self.status_port, "ROUTES": self.routes, "CONSUMERS": self.world.keys.yaml})
+               {**self.values(), "STATUS": self.status_port, "ROUTES": self.routes, "CONSUMERS": self.keys.yaml})
 
     def command(self):
         self.status_port = free_port()
