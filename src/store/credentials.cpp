@@ -35,8 +35,9 @@ Identity Identity::copy(const Credential& credential, Arena& arena) {
     std::ranges::transform(consumer.roles, roles.begin(),
                            [&](const std::string& r) { return arena.copy(r); });
   }
+  std::string_view digest(reinterpret_cast<const char*>(credential.digest.words.data()), 16);
   return {arena.copy(consumer.name), arena.copy(consumer.groups_text), arena.copy(credential.prefix.view()),
-          roles};
+          arena.copy(digest), roles};
 }
 
 /// Open-addressed, linear probing. A slot is a record's address with 16 bits of its digest in front, so that

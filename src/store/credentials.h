@@ -57,8 +57,9 @@ struct Credential {
 /// What an exchange keeps of a credential that it found. The texts are its own, in its arena.
 struct Identity {
   std::string_view consumer;
-  std::string_view groups;  // joined, see Consumer::groups_text
-  std::string_view credential;
+  std::string_view groups;          // joined, see Consumer::groups_text
+  std::string_view credential;      // its public prefix
+  std::string_view credential_key;  // tells credentials apart, reveals nothing: a part of its keyed digest
   std::span<const std::string_view> roles;
 
   static Identity copy(const Credential& credential, Arena& arena);

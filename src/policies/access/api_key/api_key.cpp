@@ -56,7 +56,8 @@ Step ApiKey::on_request(Exchange& exchange) const {
   switch (place_) {
     case KeyPlace::kHeader: {
       const http::Fields& fields = exchange.request.fields;
-      const http::Field* field = field_ != http::FieldName::kUnknown ? fields.find(field_) : fields.find(name_);
+      const http::Field* field =
+          field_ != http::FieldName::kUnknown ? fields.find(field_) : fields.find(name_);
       if (!field) break;
       if (fields.size() > 1 && count_fields(fields, field->name) > 1) return refuse(exchange, kRepeated);
       key = field->value;
@@ -73,7 +74,8 @@ Step ApiKey::on_request(Exchange& exchange) const {
   if (key.empty()) return refuse(exchange, kMissing);
   const store::Credential* credential = credentials_.find(hasher_(key));
   if (!credential) return refuse(exchange, kInvalid);
-  exchange.identity = exchange.arena.make<store::Identity>(store::Identity::copy(*credential, exchange.arena));
+  exchange.identity =
+      exchange.arena.make<store::Identity>(store::Identity::copy(*credential, exchange.arena));
   return Step::next();
 }
 

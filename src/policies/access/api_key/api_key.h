@@ -17,8 +17,9 @@ struct ApiKeyConfig {
   static const config::Struct<ApiKeyConfig>& schema();
 };
 
-/// Refuses with 401 what has no key, several keys, or one that is nobody's; else sets the exchange's identity. One look
-/// into the process-wide table, by the key's digest: no secret is compared byte by byte, none is kept.
+/// Refuses with 401 what has no key, several keys, or one that is nobody's; else sets the exchange's
+/// identity. One look into the process-wide table, by the key's digest: no secret is compared byte by byte,
+/// none is kept.
 class ApiKey final : public gateway::Policy {
  public:
   ApiKey(const ApiKeyConfig& configured, const gateway::PolicyContext& context);

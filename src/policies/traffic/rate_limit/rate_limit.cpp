@@ -68,7 +68,8 @@ const config::Struct<RateLimitConfig>& RateLimitConfig::schema() {
           .unit("requests")
           .field("algorithm", &RateLimitConfig::algorithm, "How it is counted.")
           .field("key", &RateLimitConfig::key,
-                 "Who shares one limit; a list joins them. `consumer` is the client's address where nobody is known.")
+                 "Who shares one limit; a list joins them. `consumer` is the client's address where nobody "
+                 "is known.")
           .one_or_many()
           .min_items(1)
           .field("cost", &RateLimitConfig::cost, "What one request counts.")
@@ -80,11 +81,13 @@ RateLimit::RateLimit(const RateLimitConfig& configured, const gateway::PolicyCon
     : table_(context.services.rates),
       limit_(store::GcraLimit::of(configured.rate.count, configured.rate.period,
                                   configured.burst.value_or(configured.rate.count))),
-      identity_(hash64(fmt::format("{} {} {}", context.identity, limit_.interval.count(), limit_.tolerance.count()))),
+      identity_(hash64(
+          fmt::format("{} {} {}", context.identity, limit_.interval.count(), limit_.tolerance.count()))),
       cost_(configured.cost),
       parts_(configured.key),
       quoted_id_(fmt::format("\"{}\"", context.id)),
-      policy_text_(fmt::format("{};q={};w={}", quoted_id_, configured.rate.count, whole_seconds(configured.rate.period))),
+      policy_text_(fmt::format("{};q={};w={}", quoted_id_, configured.rate.count,
+                               whole_seconds(configured.rate.period))),
       limited_(context.services.metrics.limited(context.id)) {}
 
 std::string_view RateLimit::key_of(Exchange& exchange) const {
@@ -95,12 +98,16 @@ std::string_view RateLimit::key_of(Exchange& exchange) const {
         return exchange.identity ? exchange.identity->consumer
                                  : exchange.arena.concat("\n", exchange.client_address());
       case Kind::kCredential:
-        return exchange.identity ? exchange.identity->digest_text
+        return exchange.identity ? exchange.identity->credential_key
                                  : exchange.arena.concat("\n", exchange.client_address());
-      case Kind::kAddress: return exchange.client_address();
-      case Kind::kApi: return exchange.plan->api;
-      case Kind::kRoute: return exchange.arena.concat(exchange.plan->api, "\n", exchange.plan->route);
-      case Kind::kGateway: return {};
+      case Kind::kAddress:
+        return exchange.client_address();
+      case Kind::kApi:
+        return exchange.plan->api;
+      case Kind::kRoute:
+        return exchange.arena.concat(exchange.plan->api, "\n", exchange.plan->route);
+      case Kind::kGateway:
+        return {};
       case Kind::kHeader: {
         const http::Field* field = exchange.request.fields.find(part.header);
         return field ? field->value : std::string_view();
@@ -136,8 +143,8 @@ void RateLimit::on_response(Exchange& exchange) const {
   Arena& arena = exchange.arena;
   exchange.response.fields.add(http::FieldName::kRateLimitPolicy, policy_text_);
   exchange.response.fields.add(http::FieldName::kRateLimit,
-                               arena.concat(quoted_id_, ";r=", number_text(decision->remaining, arena), ";t=",
-                                            number_text(whole_seconds(decision->reset_after), arena)));
+                               arena.concat(quoted_id_, ";r=", number_text(decision->remaining, arena),
+                                            ";t=", number_text(whole_seconds(decision->reset_after), arena)));
 }
 
 const gateway::PolicyType& RateLimit::type() {

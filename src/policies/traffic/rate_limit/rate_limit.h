@@ -29,8 +29,9 @@ struct RateLimitConfig {
   static const config::Struct<RateLimitConfig>& schema();
 };
 
-/// GCRA: a full burst at once, then evenly. What is refused costs nothing. Tells what is left in `RateLimit-Policy` and
-/// `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), named by the policy's id, never by the key.
+/// GCRA: a full burst at once, then evenly. What is refused costs nothing. Tells what is left in
+/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), named by the policy's id,
+/// never by the key.
 class RateLimit final : public gateway::Policy {
  public:
   RateLimit(const RateLimitConfig& configured, const gateway::PolicyContext& context);

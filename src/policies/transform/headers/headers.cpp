@@ -23,8 +23,10 @@ bool is_off_limits(std::string_view name) {
     case FieldName::kTe:
     case FieldName::kTrailer:
     case FieldName::kTransferEncoding:
-    case FieldName::kUpgrade: return true;
-    default: return false;
+    case FieldName::kUpgrade:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -33,12 +35,15 @@ void check_changes(const FieldChanges& changes, const config::Node& node, config
     if (!http::is_token(name))
       reader.error(node, "invalid-name", fmt::format("`{}` is no name of a header field", name));
     else if (is_off_limits(name))
-      reader.error(node, "forbidden-field", fmt::format("`{}` frames the message or belongs to the connection: it cannot be changed", name));
+      reader.error(
+          node, "forbidden-field",
+          fmt::format("`{}` frames the message or belongs to the connection: it cannot be changed", name));
   };
   auto check_pair = [&](const auto& pair) {
     check_name(pair.first);
     if (!http::is_field_value(pair.second))
-      reader.error(node, "invalid-value", fmt::format("the value of `{}` cannot stand in a header field", pair.first));
+      reader.error(node, "invalid-value",
+                   fmt::format("the value of `{}` cannot stand in a header field", pair.first));
   };
   for (const auto& pair : changes.set) check_pair(pair);
   for (const auto& pair : changes.add) check_pair(pair);
@@ -85,7 +90,8 @@ void Headers::Changes::apply(http::Fields& fields) const {
   for (const Named& field : add_) fields.add(http::Field{field.name, field.value, field.id});
 }
 
-Headers::Headers(const HeadersConfig& configured) : request_(configured.request), response_(configured.response) {}
+Headers::Headers(const HeadersConfig& configured)
+    : request_(configured.request), response_(configured.response) {}
 
 gateway::Step Headers::on_request(gateway::Exchange& exchange) const {
   request_.apply(exchange.request.fields);

@@ -12,7 +12,8 @@ constexpr size_t kLongestId = 128;
 
 const config::Struct<RequestIdConfig>& RequestIdConfig::schema() {
   static const auto schema = config::Struct<RequestIdConfig>(
-      "request_id", "Gives each request an id, sent to the upstream and back to the client as `X-Request-Id`.");
+      "request_id",
+      "Gives each request an id, sent to the upstream and back to the client as `X-Request-Id`.");
   return schema;
 }
 

@@ -10,7 +10,8 @@ struct RequestIdConfig {
   static const config::Struct<RequestIdConfig>& schema();
 };
 
-/// An id that comes along is taken over from a trusted proxy only; from anybody else it is logged as the client's.
+/// An id that comes along is taken over from a trusted proxy only; from anybody else it is logged as the
+/// client's.
 class RequestId final : public gateway::Policy {
  public:
   Hooks hooks() const override { return {.request = true, .response = true}; }

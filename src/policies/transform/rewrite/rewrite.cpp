@@ -42,8 +42,8 @@ Rewrite::Rewrite(const RewriteConfig& configured) {
 gateway::Step Rewrite::on_request(gateway::Exchange& exchange) const {
   std::string_view path;
   for (const Part& part : parts_)
-    path = exchange.arena.concat(path, part.literal,
-                                 part.parameter.empty() ? std::string_view() : exchange.parameter(part.parameter));
+    path = exchange.arena.concat(
+        path, part.literal, part.parameter.empty() ? std::string_view() : exchange.parameter(part.parameter));
   exchange.request.path = path;
   return gateway::Step::next();
 }
