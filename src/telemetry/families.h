@@ -68,6 +68,7 @@ class Families {
   Counter limited(std::string_view policy);
   Group<Counter, ReloadResult> reloads() const { return reloads_; }
   Gauge config_revision() const { return config_revision_; }
+  /// For each worker's AccessLog; what the sink lost itself comes by `add_source(log_dropped(), lost_lines)`.
   Counter log_dropped() const { return log_dropped_; }
   /// In parts per million of the time since the last look; shown as a ratio.
   Gauge worker_busy_ppm(uint32_t worker);

@@ -187,6 +187,27 @@ TEST_F(LogWriterTest, LinesOfAClosedPipeAreCountedAsLost) {
   EXPECT_EQ(errors, 1);  // said once, not for each block
 }
 
+// A disk that fills up in the middle of a line (here: the file size limit) costs that line, not the next one.
+TEST_F(LogWriterTest, LineAfterABrokenOneStartsAnew) {
+  static std::atomic<int> errors = 0;
+  errors = 0;
+  log::set_hook([](log::Level level, std::string_view) { errors += level == log::Level::kError; });
+  auto writer = *LogWriter::open(path);
+  auto channel = writer->open_channel();
+  auto signal_before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  rlimit small{10, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  put(*channel, "123456\n", 2);
+  wait_until([&] { return writer->lost_lines() == 1; });
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, signal_before);
+  put(*channel, "again\n");
+  wait_until([&] { return content(path) == "123456\n123\nagain\n"; });
+  EXPECT_EQ(errors, 1);
+}
+
 TEST_F(LogWriterTest, StandardOutputThatIsAPipeIsNotMadeNonBlockingForOthers) {
   int pipe_ends[2];
   ASSERT_EQ(pipe(pipe_ends), 0);

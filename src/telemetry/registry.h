@@ -39,11 +39,12 @@ struct FamilyDefinition {
 /// Handles stay valid and keep their meaning as long as the registry lives: the same labels give the same
 /// handle, so counters go on over reloads. Nothing is ever removed; what is *shown* is bounded:
 ///
-/// - A group of series with labels gets its lines when it was first counted into (gauges: when it was
-/// resolved), in that order. When three
-///   quarters of `max_series` are given away (all but one group's worth with a single label), later groups
-///   are shown summed up as route="other" of their API, and when that quarter is used up too, as
-///   api="other",route="other". What was folded stays folded, so that no counter ever goes back.
+/// - A group of series with labels gets its lines at the first scrape after it was counted into (gauges:
+/// after
+///   it was resolved). When three quarters of `max_series` are given away (with a single label: all but one
+///   group's worth), later groups are shown summed up as route="other" of their API, and when the last
+///   quarter is used up too, as api="other",route="other". What was folded stays folded, so that no counter
+///   goes back.
 /// - Beyond `kMaxGroups` label sets a family hands out the handle of "other" itself.
 ///
 /// All methods may be called from any thread.
