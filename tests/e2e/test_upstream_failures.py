@@ -127,7 +127,7 @@ def test_too_long_a_body(t):
     """What comes after the announced length is no answer to the next request; the connection is not used again."""
     def script(connection):
         while True:
-            request = connection.read_request()
+            connection.read_request()
             connection.send(OK + b"Content-Length: 3\r\n\r\nabc" + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL")
 
     upstream = t.upstream(script)

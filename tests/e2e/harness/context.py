@@ -89,6 +89,10 @@ class Context:
         self.on_end(client.close)
         return client
 
+    def caller(self, target, **more):
+        """A client for tables whose subject is not the connection: it connects anew when it must."""
+        return self.client(target, reconnect=True, **more)
+
     def sluice(self, *arguments, stdin=None, environment=None, cwd=None, timeout=30):
         """Runs a subcommand to its end."""
         return subprocess.run([self.binary, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout,
