@@ -78,9 +78,9 @@ class Context:
             return nginx
         return self.gateway(ONE_UPSTREAM, {"upstream": upstream.port}, **settings)
 
-    def nginx(self, http):
+    def nginx(self, http, port=None):
         """A real upstream; `http` is the inside of nginx's http block, @port@ its port."""
-        nginx = Nginx(self.folder, http)
+        nginx = Nginx(self.folder, http, port)
         self.on_end(nginx.stop)
         return nginx
 
