@@ -50,7 +50,7 @@ def run_in_child(function, options, folder):
     from harness.context import Context
 
     def on_alarm(*_):
-        raise TimedOut(f"test timed out")
+        raise TimedOut("the test took too long")
 
     signal.signal(signal.SIGALRM, on_alarm)
     context = Context(os.path.abspath(options.binary), str(folder), options.front, options.root.resolve())

@@ -29,7 +29,7 @@ def _gateway(t):
 
 def test_good_keys(t):
     gateway = _gateway(t)
-    client = t.client(gateway)
+    client = t.caller(gateway)
     for target, fields, consumer in (
             ("/header", [("X-API-Key", "key-of-app")], "app"), ("/header", [("x-api-key", "key-of-other")], "other"),
             ("/header", [("X-API-Key", "second key/+=")], "app"), ("/default", [("X-API-Key", "key-of-app")], "app"),
@@ -48,7 +48,7 @@ def test_bad_and_missing_keys(t):
     """401 with WWW-Authenticate (RFC 9110, section 15.5.2), and nothing reaches the upstream."""
     echo = t.echo()
     gateway = t.gateway(ENTITIES, {"echo": echo})
-    client = t.client(gateway)
+    client = t.caller(gateway)
     for target, fields in (
             ("/header", []), ("/header", [("X-API-Key", "")]), ("/header", [("X-API-Key", "wrong")]), ("/header", [("X-API-Key", "key-of-ap")]),
             ("/header", [("X-API-Key", "key-of-app ".strip() + "x")]), ("/header", [("X-API-Key", "KEY-OF-APP")]),
@@ -67,14 +67,14 @@ def test_bad_and_missing_keys(t):
 
 def test_open_route_of_a_closed_api(t):
     gateway = _gateway(t)
-    answer = t.client(gateway).get("/mixed/open")
+    answer = t.caller(gateway).get("/mixed/open")
     check.equal(answer.status, 200)
     check.equal(check.fields(answer.json, "x-consumer-id"), [])
 
 
 def test_keys_follow_a_reload(t):
     gateway = _gateway(t)
-    client = t.client(gateway)
+    client = t.caller(gateway)
     new = ENTITIES.replace("key-of-app", "fresh-key")
     check.equal(client.get("/header", [("X-API-Key", "key-of-app")]).status, 200)
     gateway.reload(new)
@@ -84,10 +84,10 @@ def test_keys_follow_a_reload(t):
 
 def test_key_in_the_log_is_only_its_public_part(t):
     gateway = _gateway(t)
-    t.client(gateway).get("/query?api_key=key-of-app")
+    t.caller(gateway).get("/query?api_key=key-of-app")
     entry = gateway.log_line(path="/query")
     check.equal(entry["consumer"], "app")
-    t.client(gateway).get("/header", [("X-API-Key", "wrong-secret")])
+    t.caller(gateway).get("/header", [("X-API-Key", "wrong-secret")])
     gateway.log_line(path="/header")
     text = open(gateway.stdout).read() + gateway.said()
     assert "key-of-app" not in text and "wrong-secret" not in text

@@ -42,7 +42,7 @@ def test_contract_example_answers_as_documented(t):
         ports[port] = upstreams[port].port
     text = _on_loopback((t.root / "examples/contract.yaml").read_text(), ports)
     gateway = t.gateway(whole_file=text)
-    client, key = t.client(gateway), ("X-API-Key", "demo-key")
+    client, key = t.caller(gateway), ("X-API-Key", "demo-key")
     for method, target, fields, body, status, upstream, more in (
             ("GET", "/api/v1/users/1", [key], None, 200, ("7001", "7002"), {"x-route": "read"}),
             ("HEAD", "/api/v1/users", [key], None, 200, None, {"x-route": "read"}),
@@ -68,7 +68,7 @@ def test_contract_example_answers_as_documented(t):
     with t.case("another host"):
         check.problem(client.get("/api/v1/users/1", [key], host="other.test"), 404)
     with t.case("another listener"):
-        check.problem(t.client(ports[8082]).get("/api/v1/users/1", [key], host="api.example.com"), 404)
+        check.problem(t.caller(ports[8082]).get("/api/v1/users/1", [key], host="api.example.com"), 404)
     with t.case("body limit of the API"):
         big = t.client(gateway)
         big.send(b"POST /api/v1/users HTTP/1.1\r\nHost: api.example.com\r\nX-API-Key: demo-key\r\nContent-Length: 1048577\r\n\r\n")
@@ -86,7 +86,7 @@ def test_demo_example_answers_as_documented(t):
     text = _on_loopback((t.root / "examples/demo.yaml").read_text(), ports)
     text = text.replace("gateway:\n", "gateway:\n  status: { address: 127.0.0.1:@status@ }\n", 1)
     gateway = t.gateway(whole_file=text)
-    client, key = t.client(gateway), [("X-API-Key", "demo-key")]
+    client, key = t.caller(gateway), [("X-API-Key", "demo-key")]
     check.equal(client.get("/api/v1/users/1", key).json["upstream"], "users")
     check.equal(client.get("/api/v1/orders/1", key).json["upstream"], "orders")
     check.problem(client.get("/api/v1/users/1"), 401)

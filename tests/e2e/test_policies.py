@@ -9,7 +9,7 @@ def _gateway(t, apis, policies="[]", more=""):
 
 
 def test_headers(t):
-    client = t.client(_gateway(t, """
+    client = t.caller(_gateway(t, """
   a:
     path: /
     upstream: one
@@ -42,7 +42,7 @@ apis:
       - { name: r, path: /r, methods: [GET], respond: { status: 200 } }
       - { name: closed, path: /closed, policies: [ { api_key: {} }, { headers: { id: after, response: { set: { x-after: "1" } } } } ], respond: { status: 200 } }
 """)
-    client = t.client(gateway)
+    client = t.caller(gateway)
     for method, target, status, want in (("GET", "/a/r", 200, "outer inner"), ("GET", "/a/none", 404, "outer"), ("GET", "/none", 404, "outer"),
                                          ("POST", "/a/r", 405, "outer inner"), ("GET", "/a/closed", 401, "outer inner")):
         with t.case(f"{method} {target}"):
@@ -56,7 +56,7 @@ apis:
 
 
 def test_request_phase_runs_in_order_and_response_phase_backwards(t):
-    client = t.client(_gateway(t, """
+    client = t.caller(_gateway(t, """
   a:
     path: /
     upstream: one
@@ -86,7 +86,7 @@ CHAIN = """
 
 def test_deeper_levels_add_replace_and_switch_off(t):
     """By type and id; the id's default is the type."""
-    client = t.client(_gateway(t, CHAIN))
+    client = t.caller(_gateway(t, CHAIN))
     for target, want in (("/plain", "api other"), ("/off", "other"), ("/other-off", "api"), ("/replaced", "other route"),
                          ("/added", "api other route")):
         with t.case(target):
@@ -107,13 +107,13 @@ def test_locked_stays(t):
             if done.returncode == 1:
                 assert "locked" in done.stdout + done.stderr, done.stdout + done.stderr
                 continue
-            seen = t.client(t.gateway(entities, {"echo": t.echo()})).get("/").json
+            seen = t.caller(t.gateway(entities, {"echo": t.echo()})).get("/").json
             check.equal((check.field(seen, "x-locked"), check.field(seen, "x-free")), ("1", None))
 
 
 def test_named_chains(t):
     """Contract: `chains`, put in with `- use: NAME` at that very place."""
-    client = t.client(_gateway(t, """
+    client = t.caller(_gateway(t, """
   a:
     path: /
     upstream: one
@@ -138,14 +138,14 @@ def test_dry_run(t):
     upstream: one
     policies: [ { rate_limit: { rate: 2/1h, burst: 2, key: route, dry_run: true } }, { api_key: { dry_run: true } } ]
 """)
-    client = t.client(gateway)
+    client = t.caller(gateway)
     for _ in range(6):
         check.equal(client.get("/").status, 200)
     check.equal(gateway.metrics().sum("sluice_limited_total"), 4, "sluice_limited_total")
 
 
 def test_rewrite(t):
-    client = t.client(_gateway(t, """
+    client = t.caller(_gateway(t, """
   a:
     path: /a
     upstream: one
@@ -162,7 +162,7 @@ def test_rewrite(t):
 
 def test_rewrite_never_reroutes(t):
     """Architecture, section 3."""
-    client = t.client(_gateway(t, """
+    client = t.caller(_gateway(t, """
   a: { path: /a, upstream: one, policies: [ { rewrite: { path: /b/x } } ] }
   b: { path: /b, routes: [ { name: r, respond: { status: 403 } } ] }
 """))

@@ -12,7 +12,7 @@ NGINX = """
     location /upload { client_max_body_size 100m; client_body_in_single_buffer on; proxy_pass http://127.0.0.1:@port@/discard; }
     location /discard { client_max_body_size 100m; return 200 "$content_length $http_transfer_encoding\\n"; }
     location /gzip { gzip on; gzip_min_length 1; gzip_types *; alias @root@; }
-    location /slow { limit_rate 200k; alias @root@; }
+    location /slow { limit_rate 3m; alias @root@; }
   }
 """
 
@@ -26,7 +26,7 @@ def _gateway(t):
     nginx = t.nginx(NGINX.replace("@root@", t.folder + "/root"))
     os.chmod(t.folder, 0o755)
     os.chmod(os.path.dirname(t.folder), 0o755)
-    return t.gateway(values={"upstream": nginx}), nginx
+    return t.front_of(nginx), nginx
 
 
 def test_curl_through_the_gateway_to_nginx(t):
@@ -71,7 +71,7 @@ def test_nginx_restart_is_survived(t):
         check.equal(client.get("/echo").status, 200)
     port = nginx.port
     nginx.stop()
-    t.nginx(NGINX.replace("@root@", t.folder + "/root").replace("@port@", str(port)))
+    t.nginx(NGINX.replace("@root@", t.folder + "/root"), port)
     t.poll("it serves again", lambda: client.get("/echo").status == 200)
     for _ in range(3):
         check.equal(client.get("/echo").status, 200)

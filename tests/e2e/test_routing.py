@@ -26,7 +26,7 @@ def _get(target, want, host="x.test", fields=(), method="GET", body=None):
 
 def test_hosts(t):
     """Exact, then the longest `*.suffix` at any depth, then APIs without hosts; case does not matter (RFC 9110, 4.2.3)."""
-    client = t.client(t.gateway("apis:\n" + "".join(
+    client = t.caller(t.gateway("apis:\n" + "".join(
         f"  {name}:\n    {hosts}path: /\n    routes:\n{_answers((name, ''))}" for name, hosts in (
             ("exact", "hosts: [api.example.com]\n    "), ("wide", 'hosts: ["*.example.com"]\n    '),
             ("deep", 'hosts: ["*.eu.example.com", other.test]\n    '), ("any", "")))))
@@ -42,7 +42,7 @@ def test_hosts(t):
 
 
 def test_api_paths_are_prefixes_of_whole_segments(t):
-    client = t.client(t.gateway("apis:\n" + "".join(
+    client = t.caller(t.gateway("apis:\n" + "".join(
         f"  {name}:\n    path: {path}\n    routes:\n{_answers((name, ''))}"
         for name, path in (("users", "/users"), ("admin", "/users/admin"), ("v1", "/v1/items")))))
     _expect(t, client, [
@@ -55,7 +55,7 @@ def test_api_paths_are_prefixes_of_whole_segments(t):
 
 def test_route_paths(t):
     """Exact below the API's path; {name} one non-empty segment; {name**} and /** the rest; literal before parameter before rest."""
-    client = t.client(t.gateway("apis:\n  a:\n    path: /a\n    routes:\n" + _answers(
+    client = t.caller(t.gateway("apis:\n  a:\n    path: /a\n    routes:\n" + _answers(
         ("root", 'path: "/"'), ("me", "path: /users/me"), ("user", 'path: "/users/{id}"'),
         ("orders", 'path: "/users/{id}/orders"'), ("order", 'path: "/users/{id}/orders/{order}"'), ("files", 'path: "/files/{path**}"'),
         ("css", "path: /files/css/site.css"), ("rest", "path: /rest/**"), ("mixed", 'path: "/mixed/{x}/end/**"'))))
@@ -75,7 +75,7 @@ def test_methods(t):
     gateway = t.gateway("apis:\n  a:\n    path: /a\n    routes:\n" + _answers(
         ("read", "path: /x, methods: [GET]"), ("write", "path: /x, methods: [POST, PUT]"), ("any", "path: /y"),
         ("special", "path: /y, methods: [PATCH]"), ("custom", "path: /z, methods: [PURGE]")))
-    client = t.client(gateway)
+    client = t.caller(gateway)
     _expect(t, client, [
         _get("/a/x", "read"), _get("/a/x", "write", method="POST"), _get("/a/x", "write", method="PUT"),
         _get("/a/x", 405, method="DELETE"), _get("/a/x", 405, method="get"), _get("/a/nowhere", 404, method="DELETE"),
@@ -91,14 +91,14 @@ def test_methods(t):
 
 def test_an_api_owns_its_path(t):
     """If none of its routes fits, never another API's."""
-    client = t.client(t.gateway("apis:\n  outer:\n    path: /\n    routes:\n" + _answers(("outer", ""))
+    client = t.caller(t.gateway("apis:\n  outer:\n    path: /\n    routes:\n" + _answers(("outer", ""))
                                 + "  inner:\n    path: /inner\n    routes:\n" + _answers(("inner", "path: /x, methods: [GET]"))))
     _expect(t, client, [_get("/other", "outer"), _get("/inner/x", "inner"), _get("/inner/y", 404),
                         _get("/inner/x", 405, method="POST"), _get("/innery", "outer")])
 
 
 def test_header_conditions(t):
-    client = t.client(t.gateway("apis:\n  a:\n    path: /a\n    routes:\n" + _answers(
+    client = t.caller(t.gateway("apis:\n  a:\n    path: /a\n    routes:\n" + _answers(
         ("beta", "match: { headers: { x-channel: beta } }"),
         ("both", "match: { headers: { x-channel: beta, x-level: '2' } }"), ("plain", ""))))
     _expect(t, client, [
@@ -109,7 +109,7 @@ def test_header_conditions(t):
 
 
 def test_query_conditions(t):
-    client = t.client(t.gateway("apis:\n  a:\n    path: /a\n    routes:\n" + _answers(
+    client = t.caller(t.gateway("apis:\n  a:\n    path: /a\n    routes:\n" + _answers(
         ("two", "match: { query: { version: '2' } }"), ("spaced", "match: { query: { name: 'a b' } }"), ("plain", ""))))
     _expect(t, client, [
         _get("/a", "plain"), _get("/a?version=2", "two"), _get("/a?x=1&version=2&y", "two"), _get("/a?version=22", "plain"),
@@ -120,7 +120,7 @@ def test_query_conditions(t):
 
 def test_body_conditions(t):
     """First bytes of a JSON body, path subset `$.a.b[0]`; the body reaches the upstream whole."""
-    client = t.client(t.gateway("""
+    client = t.caller(t.gateway("""
 upstreams:
   one: { targets: ["http://127.0.0.1:@echo@"] }
   bulk: { targets: ["http://127.0.0.1:@bulk@"] }
@@ -157,7 +157,7 @@ apis:
 
 
 def test_more_conditions_then_method_then_priority(t):
-    client = t.client(t.gateway("apis:\n  a:\n    path: /a\n    routes:\n" + _answers(
+    client = t.caller(t.gateway("apis:\n  a:\n    path: /a\n    routes:\n" + _answers(
         ("low", "path: /p, priority: 1"), ("high", "path: /p, priority: 5"),
         ("method", "path: /q, methods: [GET]"), ("condition", "path: /q, match: { headers: { x-a: b } }"), ("none", "path: /q, priority: 9"))))
     _expect(t, client, [_get("/a/p", "high"), _get("/a/q", "method"), _get("/a/q", "condition", fields=[("X-A", "b")]),
@@ -177,18 +177,18 @@ def test_listeners(t):
     """An API with `listeners` exists on those alone."""
     gateway = t.gateway("apis:\n  inner:\n    path: /in\n    listeners: [internal]\n    routes:\n" + _answers(("inner", ""))
                         + "  all:\n    path: /all\n    routes:\n" + _answers(("all", "")), more_listeners=["internal"])
-    plain, internal = t.client(gateway), t.client(gateway.more_ports["internal"])
+    plain, internal = t.caller(gateway), t.caller(gateway.more_ports["internal"])
     _expect(t, plain, [_get("/in", 404), _get("/all", "all")])
     _expect(t, internal, [_get("/in", "inner"), _get("/all", "all")])
 
 
 def test_not_found_is_a_problem(t):
-    check.problem(t.client(t.gateway("apis: {}\n")).get("/"), 404)
+    check.problem(t.caller(t.gateway("apis: {}\n")).get("/"), 404)
 
 
 def test_many_routes(t):
     """A thousand routes with parameters; each finds its own."""
     count = 1000
     routes = _answers(*((f"r{n}", f'path: "/group{n % 10}/item{n}/{{id}}"') for n in range(count)))
-    client = t.client(t.gateway("apis:\n  a:\n    path: /a\n    routes:\n" + routes))
+    client = t.caller(t.gateway("apis:\n  a:\n    path: /a\n    routes:\n" + routes))
     _expect(t, client, [_get(f"/a/group{n % 10}/item{n}/x", f"r{n}") for n in range(0, count, 7)])

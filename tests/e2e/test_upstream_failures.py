@@ -127,7 +127,7 @@ def test_too_long_a_body(t):
     """What comes after the announced length is no answer to the next request; the connection is not used again."""
     def script(connection):
         while True:
-            request = connection.read_request()
+            connection.read_request()
             connection.send(OK + b"Content-Length: 3\r\n\r\nabc" + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL")
 
     upstream = t.upstream(script)
@@ -172,10 +172,10 @@ def test_absent(t):
 def test_comes_back(t):
     """An upstream that was absent serves as soon as it is there."""
     port = t.free_port()
-    gateway = t.gateway("upstreams:\n  one: { targets: ['http://127.0.0.1:@port_@'] }\napis:\n  a: { path: /, upstream: one }\n", {"port_": port})
+    gateway = t.gateway("upstreams:\n  one: { targets: ['http://127.0.0.1:@absent@'] }\napis:\n  a: { path: /, upstream: one }\n", {"absent": port})
     client = t.client(gateway)
     check.problem(client.get("/"), 502)
-    nginx = t.nginx(f"server {{ listen 127.0.0.1:{port}; location / {{ return 200 here; }} }} server {{ listen 127.0.0.1:@port@; }}")
+    nginx = t.nginx("server { listen 127.0.0.1:@port@; location / { return 200 here; } }", port)
     t.poll("the upstream serves", lambda: client.get("/").body == b"here")
     nginx.stop()
     t.poll("its end shows", lambda: client.get("/").status == 502)

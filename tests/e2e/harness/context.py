@@ -78,9 +78,9 @@ class Context:
             return nginx
         return self.gateway(ONE_UPSTREAM, {"upstream": upstream.port}, **settings)
 
-    def nginx(self, http):
+    def nginx(self, http, port=None):
         """A real upstream; `http` is the inside of nginx's http block, @port@ its port."""
-        nginx = Nginx(self.folder, http)
+        nginx = Nginx(self.folder, http, port)
         self.on_end(nginx.stop)
         return nginx
 
@@ -88,6 +88,10 @@ class Context:
         client = raw.Client(getattr(target, "port", target), self.transcript, **more)
         self.on_end(client.close)
         return client
+
+    def caller(self, target, **more):
+        """A client for tables whose subject is not the connection: it connects anew when it must."""
+        return self.client(target, reconnect=True, **more)
 
     def sluice(self, *arguments, stdin=None, environment=None, cwd=None, timeout=30):
         """Runs a subcommand to its end."""

@@ -20,17 +20,25 @@ def encode_request(method, target, fields=(), body=None, host=HOST, version="HTT
 
 
 class Client:
-    def __init__(self, port, transcript, source=None, name="client", receive_buffer=None):
+    """One connection. With `reconnect` a request after one that ended it (or failed) goes out on a new one: for tables
+    whose subject is not the connection's life."""
+
+    def __init__(self, port, transcript, source=None, name="client", receive_buffer=None, reconnect=False):
+        self.transcript, self.name, self.reconnect = transcript, name, reconnect
+        self._port, self._source, self._receive_buffer = port, source, receive_buffer
+        self._spent = False
+        self._connect()
+
+    def _connect(self):
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        if receive_buffer:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        if source:
-            self.sock.bind((source, 0))
+        if self._receive_buffer:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+        if self._source:
+            self.sock.bind((self._source, 0))
         self.sock.settimeout(patience.SECONDS)
-        self.sock.connect(("127.0.0.1", port))
+        self.sock.connect(("127.0.0.1", self._port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.transcript, self.name = transcript, name
-        self.reader = message.Reader(self.sock, transcript, name)
+        self.reader = message.Reader(self.sock, self.transcript, self.name)
 
     def send(self, *pieces):
         """Bytes are sent each in a write of its own; a number is a wait in seconds between them."""
@@ -70,8 +78,14 @@ class Client:
             interim.append(response)
 
     def request(self, method, target, fields=(), body=None, host=HOST, version="HTTP/1.1"):
+        if self._spent and self.reconnect:
+            self.close()
+            self._connect()
+        self._spent = True  # until a whole answer says otherwise
         self.send(encode_request(method, target, fields, body, host, version))
-        return self.response(method)
+        response = self.response(method)
+        self._spent = not response.keeps_open
+        return response
 
     def get(self, target, fields=(), **more):
         return self.request("GET", target, fields, **more)
