@@ -77,7 +77,8 @@ class Routing {
              .method = request.method,
              .method_text = request.method_text,
              .query = request.query,
-             .fields = &request.fields};
+             .fields = &request.fields,
+             .unmerged = request.path_unmerged};
   }
 
   /// False: a body condition decides; ask again with the body's beginning.
@@ -105,6 +106,7 @@ class Routing {
       case Outcome::kMatched: {
         const ApiNode& api = *snapshot_.apis[match.api];
         verdict.plan = api.routes[match.route].get();
+        exchange_.request.path = match.path;  // with repeated slashes where the API keeps them
         if (verdict.plan->strip_path) strip_prefix(match.prefix_size);
         return true;
       }
@@ -127,7 +129,7 @@ class Routing {
  private:
   /// What an API decides for itself about slashes, once it is known.
   bool refused_by_api(Verdict& verdict) {
-    http::Request& request = exchange_.request;
+    const http::Request& request = exchange_.request;
     auto selection = snapshot_.router->select(view_);
     if (!selection) return false;
     const ApiNode& api = *snapshot_.apis[selection->api];
@@ -138,16 +140,6 @@ class Routing {
     if (verdict.refusal) {
       verdict.plan = api.unmatched.get();
       return true;
-    }
-    if (request.had_repeated_slash && api.repeated_slash == config::RepeatedSlash::kKeep) {
-      view_.path = request.path_unmerged;
-      auto unmerged = snapshot_.router->select(view_);
-      if (!unmerged || unmerged->api != selection->api) {
-        verdict.plan = api.unmatched.get();
-        verdict.refusal = &kNoRoute;
-        return true;
-      }
-      request.path = request.path_unmerged;
     }
     return false;
   }
