@@ -40,7 +40,8 @@ void append_excerpt(std::string& out, std::string_view line, uint32_t column, ui
                     bool color) {
   const size_t from = column > kShownBefore + 1 && line.size() > kShownWidth ? column - 1 - kShownBefore : 0;
   const auto shown = characters(line, from, kShownWidth);
-  const size_t caret = column - 1 - from;
+  // A place may lie just behind its line: "here something is missing".
+  const size_t caret = std::min<size_t>(column - 1 - from, shown.size());
   out += "    ";
   if (from > 0) out += "...";
   for (std::string_view character : shown) {

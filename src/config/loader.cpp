@@ -127,7 +127,7 @@ class Loader {
   template <class T>
   void merge_map(std::string_view kind, Places& places, Map<T>& into, std::vector<const Node*>& nodes,
                  Map<T>& from, const Node* node) {
-    for (uint32_t i = 0; i < from.size(); ++i) {
+    for (uint32_t i = 0; node && i < from.size() && i < node->member_count(); ++i) {
       const Node& key = node->key(i);
       const auto [first, added] = places.emplace(from[i].first, key.at);
       if (!added) {

@@ -272,6 +272,15 @@ TEST(Loader, TwoDefinitionsOfOneNameNameBothPlaces) {
               HasSubstr("b.yaml:4:11: error: `policies` is already given at a.yaml:4:11\n"));
 }
 
+TEST(Loader, OfAKeyGivenTwiceTheFirstCounts) {
+  const auto result = load_sample(
+      "version: 1\nupstreams: { u: { targets: [http://h] } }\n"
+      "upstreams: { v: { targets: [http://i] }, w: { targets: [http://j] } }\n");
+  EXPECT_EQ(testing::summary(result.diagnostics), "3:1 duplicate-key\n");
+  ASSERT_EQ(result.document.upstreams.size(), 1u);
+  EXPECT_EQ(result.document.upstreams[0].first, "u");
+}
+
 TEST(Loader, FilesThatCannotBeReadAreNamedWhereTheyWereAskedFor) {
   const auto environment = environment_of({}, {{"a.yaml", "version: 1\ninclude: none.yaml\n"}});
   EXPECT_THAT(load_files({"a.yaml"}, options_of(environment)).diagnostics.render_text(),

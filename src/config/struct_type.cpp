@@ -108,7 +108,10 @@ bool StructBase::read_parts(const Node& node, std::span<const Part> parts, Reade
       good = report_unknown(key, parts, reader);
       continue;
     }
-    seen[slot.part] |= uint64_t{1} << slot.number;
+    const uint64_t bit = uint64_t{1} << slot.number;
+    // The reader of YAML reported the second one; the first counts, as for Node::find.
+    if (seen[slot.part] & bit) continue;
+    seen[slot.part] |= bit;
     good &= read_field(*slot.field, member(parts[slot.part].into, *slot.field), node.value(i), reader);
   }
   for (size_t part = 0; part < parts.size(); ++part) {
@@ -152,6 +155,9 @@ void StructBase::write_members(const void* from, JsonWriter& json) const {
   for (const Field& field : fields_) {
     const void* value = member(from, field);
     if (!field.type().is_set(value)) continue;
+    // A list that was left out stays out: some keys mean something by being there.
+    if (field.type().item_count(value) == 0 && field.type().item_count(member(defaults(), field)) == 0)
+      continue;
     json.key(field.name);
     if (field.secret)
       json.string("***");
