@@ -148,8 +148,8 @@ def main():
         except BenchError as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
-    print(f"\n{len(targets.rows) - len(targets.missed)} targets met, {len(targets.missed)} missed, "
-          f"{time.monotonic() - started:.0f} s")
+    print(f"\n{targets.count('OK')} targets met, {targets.count('MISSED')} missed, {targets.count('INVALID')} not "
+          f"measurable, {time.monotonic() - started:.0f} s")
     return 0
 
 

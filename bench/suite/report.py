@@ -10,20 +10,27 @@ class Targets:
 
     def at_most(self, what, value, limit, unit="", spread=None):
         self.rows.append({"what": what, "value": value, "limit": limit, "unit": unit, "spread": spread,
-                          "met": value <= limit})
+                          "mark": "OK" if value <= limit else "MISSED"})
 
-    @property
-    def missed(self):
-        return [row for row in self.rows if not row["met"]]
+    def invalid(self, what, why):
+        """The measurement itself failed. That is neither met nor missed, and never counted as met."""
+        self.rows.append({"what": what, "value": None, "limit": None, "unit": "", "spread": None, "mark": "INVALID",
+                          "why": why})
+
+    def count(self, mark):
+        return sum(row["mark"] == mark for row in self.rows)
 
     def print(self):
         if not self.rows:
             return
         print("\n## Targets\n\n| | target | measured | spread | |\n| --- | --- | --- | --- | --- |")
         for r in self.rows:
+            if r["mark"] == "INVALID":
+                print(f"| {r['what']} | | {r['why']} | | INVALID |")
+                continue
             spread = "" if r["spread"] is None else f"{r['spread'][0]:.2f}..{r['spread'][1]:.2f}"
             print(f"| {r['what']} | at most {r['limit']:g} {r['unit']} | {r['value']:.3g} {r['unit']} | {spread} "
-                  f"| {'OK' if r['met'] else 'MISSED'} |")
+                  f"| {r['mark']} |")
 
 
 def median(runs, field):
@@ -56,27 +63,37 @@ def print_throughput(results):
 
 
 def added(results, name, field):
-    """What a server adds to the upstream's own latency: median and (min, max) over paired rounds, us."""
-    extra = [a[field] - b[field] for a, b in zip(results[name], results["direct"])]
-    return statistics.median(extra), (min(extra), max(extra))
+    """What a server adds to the upstream's own latency: median and (min, max) over paired rounds, us.
+
+    None when too few rounds were undisturbed, or when "direct" comes out slower than the way through a server: then the
+    baseline is broken and the difference says nothing."""
+    pairs = [(a, b) for a, b in zip(results[name], results["direct"]) if not a["disturbed"] and not b["disturbed"]]
+    if not pairs or len(pairs) * 2 < len(results[name]):
+        return None
+    extra = [a[field] - b[field] for a, b in pairs]
+    value = statistics.median(extra)
+    return (value, (min(extra), max(extra))) if value >= 0 else None
 
 
 def print_latency(results):
     for rate, servers in results.items():
         print(f"\n## Latency at {rate:,}/s, 1 KiB, open loop, us (spread over rounds)\n")
-        print("| | p50 | p99 | p99.9 | added p50 | added p99 | added p99.9 |\n|" + " --- |" * 7)
+        print("| | p50 | p99 | p99.9 | added p50 | added p99 | added p99.9 | unanswered | rounds made again, still disturbed "
+              "|\n|" + " --- |" * 9)
         for name, runs in servers.items():
             row = [f"{median(runs, field):,.0f}" for field in ("p50_us", "p99_us", "p999_us")]
             for field in ("p50_us", "p99_us", "p999_us"):
+                extra = None if name == "direct" else added(servers, name, field)
                 if name == "direct":
                     row.append("-")
+                elif extra is None:
+                    row.append("invalid")
                 else:
-                    value, (low, high) = added(servers, name, field)
+                    value, (low, high) = extra
                     row.append(f"{value:,.0f} ({low:,.0f}..{high:,.0f})")
+            row.append(str(sum(run["late"] for run in runs)))
+            row.append(f"{sum(run['tries'] - 1 for run in runs)}, {sum(run['disturbed'] for run in runs)}")
             print(f"| {name} | {' | '.join(row)} |")
-            late = sum(run["late"] for run in runs)
-            if late:
-                print(f"| {name}: {late} requests were never sent or answered | | | | | | |")
 
 
 def print_idle(results):
@@ -95,14 +112,26 @@ def judge(targets, found, half_rate):
         if "sluice" in servers and peer in servers:
             value, spread = ratio(servers["sluice"], servers[peer], "cpu_us")
             targets.at_most(f"CPU a request, {size}, {connections} connections, / {peer}", value, limit, spread=spread)
-    latencies = found.get("latency", {}).get(half_rate, {})
-    if "sluice" in latencies:
-        for field, limit in (("p50_us", 100), ("p99_us", 1000)):
-            value, spread = added(latencies, "sluice", field)
-            targets.at_most(f"added {field[:-3]} at half load", value, limit, "us", spread)
-        if "nginx" in latencies:
-            value, spread = added(latencies, "sluice", "p99_us")
-            targets.at_most("added p99 at half load, at most nginx's", value, added(latencies, "nginx", "p99_us")[0], "us",
-                            spread)
+    judge_latency(targets, found.get("latency", {}).get(half_rate, {}))
     if "sluice" in found.get("idle", {}):
         targets.at_most("own memory an idle connection", found["idle"]["sluice"]["bytes"], 600, "bytes")
+
+
+def judge_latency(targets, latencies):
+    if "sluice" not in latencies:
+        return
+    broken = "too few undisturbed rounds, or a baseline slower than the way through a server"
+    for field, limit in (("p50_us", 100), ("p99_us", 1000)):
+        what = f"added {field[:-3]} at half load"
+        extra = added(latencies, "sluice", field)
+        if extra is None:
+            targets.invalid(what, broken)
+        else:
+            targets.at_most(what, extra[0], limit, "us", extra[1])
+    if "nginx" in latencies:
+        what = "added p99 at half load, at most nginx's"
+        ours, theirs = added(latencies, "sluice", "p99_us"), added(latencies, "nginx", "p99_us")
+        if ours is None or theirs is None:
+            targets.invalid(what, broken)
+        else:
+            targets.at_most(what, ours[0], theirs[0], "us", ours[1])

@@ -22,7 +22,8 @@ struct LoadOptions {
   double seconds = 0;
   uint64_t requests = 0;
   double warmup = 0;
-  double rate = 0;            // requests a second; 0: closed loop
+  uint64_t tick_us = 0;  // open loop: requests become due in bursts this far apart; 0: each at its own time
+  double rate = 0;       // requests a second; 0: closed loop
   int64_t expect_bytes = -1;  // of a 2xx answer's body
   unsigned sources = 1;       // 127.0.0.1 to 127.0.0.N
   bool hold = false;
@@ -56,6 +57,8 @@ struct LoadOptions {
         o.requests = parse_number<uint64_t>(options.value());
       else if (name == "--warmup")
         o.warmup = parse_number<double>(options.value());
+      else if (name == "--tick-us")
+        o.tick_us = parse_number<uint64_t>(options.value());
       else if (name == "--rate")
         o.rate = parse_number<double>(options.value());
       else if (name == "--expect-bytes")
