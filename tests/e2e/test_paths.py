@@ -20,8 +20,8 @@ TABLE = [
     # Above the root.
     ("/..", None), ("/../a", None), ("/a/../..", None), ("/a/../../b", None), ("/%2e%2e/a", None), ("/..;/a", None),
     ("/%2e%2e%2fa", "/..%2Fa"),
-    # Repeated slashes are merged.
-    ("//", "/"), ("//a", "/a"), ("/a//b", "/a/b"), ("/a///b//", "/a/b/"), ("/a//../b", "/b"),
+    # Repeated slashes are merged, after the dots: an empty segment is a segment (RFC 3986, section 5.2.4).
+    ("//", "/"), ("//a", "/a"), ("/a//b", "/a/b"), ("/a///b//", "/a/b/"), ("/a//../b", "/a/b"),
     # An encoded slash or backslash is never a separator.
     ("/a%2Fb", "/a%2Fb"), ("/a%2fb", "/a%2Fb"), ("/a%5Cb", "/a%5Cb"), ("/a%5cb", "/a%5Cb"), ("/a/..%2fb", "/a/..%2Fb"),
     ("/%2F", "/%2F"), ("/a/%2F../b", "/a/%2F../b"),
@@ -76,7 +76,7 @@ apis:
 """, {"echo": echo})
     client = t.client(gateway)
     for target, status in (("/open/x", 200), ("/open/../closed/x", 403), ("/open/%2e%2e/closed/x", 403), ("/open/..;/closed/x", 403),
-                           ("//closed/x", 403), ("/%63losed/x", 403), ("/open//..//closed", 403), ("/closed/../open/y", 200),
+                           ("//closed/x", 403), ("/%63losed/x", 403), ("/open//..//closed", 200), ("/open/..//closed", 403), ("/closed/../open/y", 200),
                            ("/open/..%2fclosed", 200), ("/open%2f..%2fclosed", 404), ("/openx", 404), ("/open%2Fx", 404)):
         with t.case(target):
             answer = client.get(target)

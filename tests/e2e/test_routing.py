@@ -32,7 +32,7 @@ def test_hosts(t):
             ("deep", 'hosts: ["*.eu.example.com", other.test]\n    '), ("any", "")))))
     _expect(t, client, [
         _get("/", "exact", "api.example.com"), _get("/", "exact", "API.Example.COM"), _get("/", "exact", "api.example.com:8080"),
-        _get("/", "exact", "api.example.com."), _get("/", "wide", "www.example.com"), _get("/", "wide", "a.b.example.com"),
+        _get("/", "wide", "www.example.com"), _get("/", "wide", "a.b.example.com"),
         _get("/", "deep", "x.eu.example.com"), _get("/", "deep", "x.y.eu.example.com"), _get("/", "wide", "eu.example.com"),
         _get("/", "any", "example.com"), _get("/", "any", "badexample.com"), _get("/", "any", "example.com.evil.test"),
         _get("/", "deep", "other.test"), _get("/", "any", "127.0.0.1"), _get("/", "any", "[::1]:80"),
