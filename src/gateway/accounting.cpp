@@ -48,7 +48,7 @@ void Worker::account(Exchange& exchange) {
     if (!limit.empty()) count_limit(limit);
   }
 
-  if (!log_ || (plan && !plan->log)) return;
+  if (!log_ || !(plan ? plan->log : snapshot_->unmatched->log)) return;
   const http::Request& request = exchange.request;
   telemetry::AccessRecord record;
   record.time = loop_.wall_now() - total;
@@ -71,6 +71,7 @@ void Worker::account(Exchange& exchange) {
   record.status = status;
   record.error_by = error_by;
   if (const Refusal* refusal = exchange.refusal()) record.error_code = refusal->code;
+  record.dry_run = exchange.dry_run;
   record.upstream = exchange.upstream.upstream;
   record.target = exchange.upstream.target;
   record.tries = exchange.upstream.tries;

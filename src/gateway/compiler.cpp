@@ -107,9 +107,16 @@ void Compilation::compile_settings(Snapshot& next) {
                    .keep_alive = gateway.timeouts.keep_alive};
   next.stream_idle = gateway.timeouts.stream_idle;
   next.trusted_proxies = gateway.trusted_proxies;
+  std::vector<std::string>& names = compiler_.listener_names_;
   for (const config::Listener& listener : gateway.listen) {
-    listeners_.emplace(listener.name, static_cast<uint16_t>(next.listeners.size()));
-    next.listeners.push_back(listener.name);
+    auto known = std::find(names.begin(), names.end(), listener.name);
+    auto number = static_cast<uint16_t>(known - names.begin());
+    if (known == names.end()) names.push_back(listener.name);
+    listeners_.emplace(listener.name, number);
+    // The loader has checked that it is an IP address.
+    io::Address address =
+        io::Address::parse_ip(listener.address.host, listener.address.port).value_or(io::Address{});
+    next.listeners.push_back({listener.name, number, address});
   }
   services_.metrics.set_per_route(gateway.metrics.per_route);
 
@@ -287,7 +294,7 @@ std::shared_ptr<const Chain> Compilation::compile_chain(const Place& place, cons
     compiled.policy = std::move(policy);
     compiled.dry_run = entry.dry_run;
     compiled.id = entry.id;
-    if (entry.dry_run) compiled.dry_run_refusals = services_.metrics.limited(entry.id);
+    if (entry.dry_run) compiled.dry_run_refusals = services_.metrics.dry_run();
   }
   std::weak_ptr<const Chain>& known = compiler_.known_chains_[digest];
   if (auto shared = known.lock()) return shared;

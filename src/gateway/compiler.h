@@ -46,6 +46,7 @@ class Compiler {
   const HandlerTypes& handlers_;
   TargetRegistry targets_;
   uint64_t revision_ = 0;
+  std::vector<std::string> listener_names_;  // by number; a listener keeps its number for the process's life
   // Alive as long as a snapshot uses them; by digest.
   std::unordered_map<ContentDigest, std::weak_ptr<const Policy>, ContentDigest::Hash> known_policies_;
   std::unordered_map<ContentDigest, std::weak_ptr<const Chain>, ContentDigest::Hash> known_chains_;

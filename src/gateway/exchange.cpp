@@ -86,6 +86,7 @@ bool Exchange::accept_decision(Step::Kind kind) {
   if (kind != Step::Kind::kAnswer) return false;
   const Chain::Link& link = plan->chain->links[link_];
   if (!link.dry_run) return true;
+  if (refusal_) dry_run = refusal_->code;
   worker.metrics().add(link.dry_run_refusals);
   refusal_.reset();
   error_by = telemetry::ErrorBy::kNobody;

@@ -97,6 +97,8 @@ class Exchange {
   /// The response is what it is now, and no error of ours.
   void forget_refusal() { refusal_.reset(); }
   /// An error of somebody else's: for the log.
+  /// The code of the last refusal that a dry run did not enforce; empty: none.
+  std::string_view dry_run;
   telemetry::ErrorBy error_by = telemetry::ErrorBy::kNobody;
 
   /// The response phase, then the response to the client. Exactly once.

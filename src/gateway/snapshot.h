@@ -13,6 +13,7 @@
 #include "gateway/router/root_router.h"
 #include "http/limits.h"
 #include "http/server.h"
+#include "io/address.h"
 
 namespace sluice::gateway {
 
@@ -38,9 +39,14 @@ struct ApiNode {
   std::vector<ContentDigest> route_digests;              // likewise
 };
 
+struct ListenerSettings {
+  std::string name;
+  uint16_t number = 0;  // the same for the process's life
+  io::Address address;
+};
+
 struct Snapshot {
   uint64_t revision = 0;
-  ContentDigest digest;  // of the whole
   std::shared_ptr<const RootRouter> router;
   std::vector<std::shared_ptr<const ApiNode>> apis;  // by the router's numbers
   std::shared_ptr<const RoutePlan> unmatched;        // for requests that no API owns
@@ -48,7 +54,7 @@ struct Snapshot {
   http::ServerTimeouts timeouts;
   Duration stream_idle = std::chrono::minutes(5);
   std::vector<config::IpPrefix> trusted_proxies;
-  std::vector<std::string> listeners;  // names, by number
+  std::vector<ListenerSettings> listeners;
 
   /// Every plan of it.
   template <class Visit>

@@ -1,5 +1,7 @@
 #include "gateway/worker.h"
 
+#include <fmt/format.h>
+
 #include "io/sleep.h"
 #include "telemetry/process_log.h"
 
@@ -47,11 +49,34 @@ void Worker::between_turns() {
   epoch_.quiescent();
 }
 
-void Worker::serve(std::unique_ptr<io::Listener> listener, uint16_t number, std::string_view name) {
+std::expected<void, std::string> Worker::listen() {
+  const auto& wanted = snapshot_->listeners;
+  auto same = [](const ListenerSettings& a, const ListenerSettings& b) {
+    return a.number == b.number && a.address == b.address;
+  };
+  for (auto& listening : listening_) {
+    bool stays = std::any_of(wanted.begin(), wanted.end(),
+                             [&](const auto& w) { return same(w, listening->settings); });
+    if (!stays) listening->token.cancel(io::CancelReason::kDrain);
+  }
+  for (const ListenerSettings& settings : wanted) {
+    bool open = std::any_of(listening_.begin(), listening_.end(), [&](const auto& listening) {
+      return !listening->token.cancelled() && same(listening->settings, settings);
+    });
+    if (open) continue;
+    auto listener = loop_.listen(settings.address, {.reuse_port = true});
+    if (!listener)
+      return std::unexpected(fmt::format("listener `{}` cannot listen on {}: {}", settings.name,
+                                         settings.address.text(), io::error_text(listener.error().code)));
+    serve(std::move(*listener), settings);
+  }
+  return {};
+}
+
+void Worker::serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings) {
   auto listening = std::make_unique<Listening>();
-  listening->name = name;
-  listening->number = number;
-  listening->connections = services_.metrics.connections(name);
+  listening->settings = settings;
+  listening->connections = services_.metrics.connections(settings.name);
   listening->listener = std::move(listener);
   listening->listener->bind(listening->token);
   listening_.push_back(std::move(listening));
@@ -62,8 +87,8 @@ io::Task<> Worker::accept_from(Listening& listening) {
   for (int accepted = 1;; ++accepted) {
     auto stream = co_await listening.listener->accept();
     if (stream) {
-      scope_.spawn(
-          http::h1::serve_connection(loop_, std::move(*stream), *this, listening.number, connections_));
+      scope_.spawn(http::h1::serve_connection(loop_, std::move(*stream), *this, listening.settings.number,
+                                              connections_));
       if (accepted % kAcceptsInARow == 0) co_await loop_.yield();
       continue;
     }
@@ -99,7 +124,7 @@ io::Task<> Worker::join() {
 
 std::string_view Worker::listener_name(uint16_t number) const {
   for (const auto& listening : listening_)
-    if (listening->number == number) return listening->name;
+    if (listening->settings.number == number) return listening->settings.name;
   return {};
 }
 
@@ -124,10 +149,11 @@ void Worker::report_fault(Exchange& exchange, std::string_view what) {
 void Worker::count_connections(uint16_t listener, int open, int active) {
   using State = telemetry::ConnectionState;
   for (const auto& listening : listening_) {
-    if (listening->number != listener) continue;
+    if (listening->settings.number != listener) continue;
     // Open counts the idle ones too: what becomes active is idle no more.
     if (open - active) metrics_.add(listening->connections[State::kIdle], open - active);
     if (active) metrics_.add(listening->connections[State::kActive], active);
+    return;
   }
 }
 

@@ -2,7 +2,9 @@
 // corridor.
 #pragma once
 
+#include <expected>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -30,8 +32,9 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
          telemetry::WorkerMetrics& metrics, std::shared_ptr<const Snapshot> snapshot);
   ~Worker();
 
-  /// Serves what `listener` accepts; `number` is the listener's in the configuration.
-  void serve(std::unique_ptr<io::Listener> listener, uint16_t number, std::string_view name);
+  /// Listens on what the snapshot says: opens what is missing, closes what is gone. With the first error the
+  /// rest is left as it is; the text says which address.
+  std::expected<void, std::string> listen();
   /// New requests see the new snapshot; those in hand go on with the plan that they began with.
   void publish(const SnapshotChange& change);
   /// Connections say goodbye: no more are accepted, idle ones end, the others end with their response.
@@ -66,13 +69,13 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
 
  private:
   struct Listening {
-    std::string name;
-    uint16_t number;
+    ListenerSettings settings;
     telemetry::Group<telemetry::Gauge, telemetry::ConnectionState> connections;
     std::unique_ptr<io::Listener> listener;
     io::CancelToken token;
   };
 
+  void serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings);
   io::Task<> accept_from(Listening& listening);
   void count_limit(std::string_view limit) { metrics_.add(limit_hits_[limit]); }
   void before_wait() override;

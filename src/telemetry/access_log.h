@@ -40,6 +40,7 @@ struct AccessRecord {
   uint16_t status = 0;
   ErrorBy error_by = ErrorBy::kNobody;
   std::string_view error_code = {};
+  std::string_view dry_run = {};  // code of a refusal that was not enforced
   std::string_view upstream = {};
   std::string_view target = {};
   uint32_t tries = 0;

@@ -66,6 +66,8 @@ class Families {
   Group<Gauge, ConnectionState> connections(std::string_view listener);
   /// Exchanges that a policy `id` limited (429, 503).
   Counter limited(std::string_view policy);
+  /// Refusals that a dry run did not enforce: `sluice_refused_total{code="dry_run"}`.
+  Counter dry_run() { return {registry_.resolve(refused_, {"dry_run"})}; }
   Group<Counter, ReloadResult> reloads() const { return reloads_; }
   Gauge config_revision() const { return config_revision_; }
   /// For each worker's AccessLog; what the sink lost itself comes by `add_source(log_dropped(), lost_lines)`.

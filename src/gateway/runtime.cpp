@@ -1,0 +1,244 @@
+#include "gateway/runtime.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "config/document_types.h"
+#include "io/sleep.h"
+#include "telemetry/process_log.h"
+
+namespace sluice::gateway {
+
+namespace {
+
+namespace log = telemetry::log;
+
+std::array<std::byte, 32> random_secret() {
+  std::array<std::byte, 32> secret;
+  if (getrandom(secret.data(), secret.size(), 0) != static_cast<ssize_t>(secret.size()))
+    throw std::runtime_error("the system gives no random bytes");
+  return secret;
+}
+
+uint64_t random_seed() {
+  uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+    throw std::runtime_error("the system gives no random bytes");
+  return seed;
+}
+
+uint32_t worker_count(const config::Gateway& gateway) {
+  if (gateway.workers.count > 0) return gateway.workers.count;
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+telemetry::LogFormat log_format(const config::Gateway& gateway) {
+  return gateway.access_log.format == config::AccessLogFormat::kText ? telemetry::LogFormat::kText
+                                                                     : telemetry::LogFormat::kJson;
+}
+
+void print_diagnostics(const config::Diagnostics& diagnostics) {
+  bool colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+  std::fputs(diagnostics.render_text(colour).c_str(), stderr);
+}
+
+}  // namespace
+
+Runtime::Runtime(const PolicyTypes& policies, const HandlerTypes& handlers, RuntimeOptions options)
+    : policies_(policies), handlers_(handlers), options_(std::move(options)), loop_(random_seed()) {}
+
+Runtime::~Runtime() = default;
+
+Runtime::Loaded Runtime::load() {
+  Loaded loaded;
+  loaded.result = config::load(options_.inputs, {.catalog = &policies_});
+  if (loaded.result.ok())
+    loaded.compiled = compiler_->compile(loaded.result.document, compile_base_, loaded.result.diagnostics);
+  loaded.result.diagnostics.sort();
+  return loaded;
+}
+
+int Runtime::run() {
+  io::CurrentLoop current(loop_);
+  std::array<std::byte, 32> secret = random_secret();
+  services_ = std::make_unique<Services>(secret, random_seed());
+  compiler_ = std::make_unique<Compiler>(*services_, policies_, handlers_);
+  metrics_ = &services_->registry.attach();
+
+  run_signal_thread();
+  if (!start(load())) {
+    end_signal_thread();
+    return 1;
+  }
+  loop_.run();
+
+  {
+    std::lock_guard lock(compile_mutex_);
+    compile_stop_ = true;
+  }
+  compile_wanted_.notify_one();
+  compile_thread_.join();
+  end_signal_thread();
+  workers_.clear();
+  log_.reset();
+  log::info("stopped");
+  return exit_code_;
+}
+
+bool Runtime::start(Loaded loaded) {
+  print_diagnostics(loaded.result.diagnostics);
+  if (!loaded.compiled) return false;
+  const config::Gateway& gateway = loaded.result.document.gateway;
+  started_with_ = gateway;
+  auto writer = telemetry::LogWriter::open(gateway.access_log.path);
+  if (!writer) {
+    log::error("access log: {}", writer.error());
+    return false;
+  }
+  log_ = std::move(*writer);
+  register_sources();
+
+  snapshot_ = loaded.compiled->change.next;
+  compile_base_ = snapshot_;
+  watched_files_ = loaded.result.files;
+  activate_credentials(std::move(loaded.compiled->credentials));
+
+  status_ = std::make_unique<StatusServer>(
+      loop_, StatusServer::Source{.ready = [this] { return ready_ && !stopping_; },
+                                  .revision = [this] { return snapshot_->revision; },
+                                  .metrics = [this] { return services_->registry.scrape(); }});
+  auto address = io::Address::parse_ip(gateway.status.address.host, gateway.status.address.port);
+  auto listening = status_->listen(address.value_or(io::Address::loopback(8081)));
+  if (!listening) {
+    log::error("status listener cannot listen on {}: {}", config::to_text(gateway.status.address),
+               io::error_text(listening.error().code));
+    return false;
+  }
+
+  uint32_t count = worker_count(gateway);
+  for (uint32_t i = 0; i < count; ++i)
+    workers_.push_back(std::make_unique<WorkerThread>(*services_, log_.get(), log_format(gateway),
+                                                      random_seed(), snapshot_));
+  workers_running_ = count;
+  for (uint32_t i = 0; i < count; ++i) {
+    services_->registry.add_source(
+        services_->metrics.worker_busy_ppm(i),
+        [this, i, seen_busy = int64_t{0}, seen_at = loop_.now()]() mutable -> int64_t {
+          int64_t busy = workers_[i]->busy_nanoseconds();
+          int64_t passed = std::max<int64_t>(1, (loop_.now() - seen_at).count());
+          int64_t ppm = std::min<int64_t>(1'000'000, (busy - seen_busy) * 1'000'000 / passed);
+          seen_busy = busy;
+          seen_at = loop_.now();
+          return ppm;
+        });
+  }
+
+  // Ready once every worker listens; the first that cannot ends the start.
+  auto waiting = std::make_shared<size_t>(count);
+  for (auto& worker : workers_) {
+    worker->listen([this, waiting](std::expected<void, std::string> listened) {
+      loop_.post([this, waiting, outcome = std::move(listened)] {
+        if (!outcome && !stopping_) {
+          log::error("{}", outcome.error());
+          exit_code_ = 1;
+          begin_shutdown();
+        }
+        if (--*waiting > 0 || stopping_) return;
+        ready_ = true;
+        metrics_->set(services_->metrics.config_revision(), static_cast<int64_t>(snapshot_->revision));
+        for (const ListenerSettings& listener : snapshot_->listeners)
+          log::info("listening on {} ({})", listener.address.text(), listener.name);
+        log::info("ready: revision {}, {} workers, io {}, status on {}", snapshot_->revision, workers_.size(),
+                  kIoName, status_->address().text());
+        if (options_.on_ready) options_.on_ready();
+      });
+    });
+  }
+  start_compile_thread();
+  scope_.spawn(keep_house());
+  return true;
+}
+
+void Runtime::register_sources() {
+  metrics_->set(services_->metrics.build_info(SLUICE_VERSION, kIoName), 1);
+  services_->registry.add_source(services_->metrics.log_dropped(),
+                                 [this] { return log_ ? log_->lost_lines() : 0; });
+}
+
+void Runtime::activate_credentials(CompiledCredentials credentials) {
+  services_->credentials.replace_all(std::move(credentials.consumers), credentials.entries);
+}
+
+/// What nobody else does from time to time: memory that readers have left behind.
+io::Task<> Runtime::keep_house() {
+  for (;;) {
+    auto slept = co_await io::sleep_for(loop_, std::chrono::seconds(1), house_token_);
+    if (!slept) co_return;
+    services_->credentials.collect();
+  }
+}
+
+void Runtime::request_reload() {
+  {
+    std::lock_guard lock(compile_mutex_);
+    reload_requested_ = true;
+  }
+  compile_wanted_.notify_one();
+}
+
+void Runtime::finish_reload(Loaded loaded) {
+  if (stopping_) return;
+  auto refuse = [&](std::string_view why) {
+    metrics_->add(services_->metrics.reloads()[telemetry::ReloadResult::kFailure]);
+    log::error("reload refused, revision {} stays: {}", snapshot_->revision, why);
+  };
+  if (!loaded.compiled) {
+    print_diagnostics(loaded.result.diagnostics);
+    return refuse("the configuration is not valid");
+  }
+  // Whether new addresses can be had is known before anything changes.
+  for (const ListenerSettings& listener : loaded.compiled->change.next->listeners) {
+    auto probe = loop_.listen(listener.address, {.reuse_port = true});
+    if (!probe)
+      return refuse(fmt::format("listener `{}` cannot listen on {}: {}", listener.name,
+                                listener.address.text(), io::error_text(probe.error().code)));
+  }
+  print_diagnostics(loaded.result.diagnostics);
+  apply(std::move(loaded));
+}
+
+void Runtime::apply(Loaded loaded) {
+  const config::Gateway& gateway = loaded.result.document.gateway;
+  if (worker_count(gateway) != workers_.size()) log::warning("`workers` changes by restart only");
+  if (gateway.status.address != started_with_.status.address)
+    log::warning("`status.address` changes by restart only");
+  if (gateway.access_log.path != started_with_.access_log.path)
+    log::warning("`access_log.path` changes by restart only");
+
+  SnapshotChange change = loaded.compiled->change;
+  activate_credentials(std::move(loaded.compiled->credentials));
+  snapshot_ = change.next;
+  {
+    std::lock_guard lock(compile_mutex_);
+    compile_base_ = snapshot_;
+    watched_files_ = loaded.result.files;
+  }
+  auto waiting = std::make_shared<size_t>(workers_.size());
+  uint64_t revision = snapshot_->revision;
+  for (auto& worker : workers_) {
+    worker->publish(change, [this, waiting, revision](std::expected<void, std::string> listened) {
+      loop_.post([this, waiting, revision, outcome = std::move(listened)] {
+        if (!outcome) log::error("{}", outcome.error());
+        if (--*waiting > 0) return;
+        metrics_->add(services_->metrics.reloads()[telemetry::ReloadResult::kSuccess]);
+        metrics_->set(services_->metrics.config_revision(), static_cast<int64_t>(revision));
+        log::info("revision {} is active", revision);
+      });
+    });
+  }
+}
+
+}  // namespace sluice::gateway

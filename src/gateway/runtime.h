@@ -1,0 +1,102 @@
+// Runtime: the data plane as a process. A main loop that owns configuration, status and signals; workers on
+// threads of their own; a thread of low priority that compiles.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "config/loader.h"
+#include "gateway/compiler.h"
+#include "gateway/services.h"
+#include "gateway/status_server.h"
+#include "gateway/worker_thread.h"
+#include "io/epoll/epoll_loop.h"
+#include "telemetry/log_writer.h"
+
+namespace sluice::gateway {
+
+struct RuntimeOptions {
+  std::vector<config::Input> inputs;
+  bool watch = false;              // reload when a file changes
+  std::function<void()> on_ready;  // once, on the main loop, when the first configuration is active
+};
+
+class Runtime {
+ public:
+  Runtime(const PolicyTypes& policies, const HandlerTypes& handlers, RuntimeOptions options);
+  ~Runtime();
+
+  /// Serves until SIGTERM or SIGINT; the process's exit code. Problems with the first configuration go to
+  /// standard error. Must be called before any other thread is started: it blocks the signals that it waits
+  /// for.
+  int run();
+
+  /// For whoever starts threads before `run`: none of them is to get the signals.
+  static void block_signals();
+
+  static constexpr std::string_view kIoName = "epoll";
+
+ private:
+  struct Loaded {
+    config::LoadResult result;
+    std::unique_ptr<Compiled> compiled;  // null: refused, see the diagnostics
+  };
+
+  Loaded load();
+  bool start(Loaded loaded);
+  void activate_credentials(CompiledCredentials credentials);
+  void request_reload();
+  void finish_reload(Loaded loaded);
+  void apply(Loaded loaded);
+  void begin_shutdown();
+  void worker_ended();
+  void on_signal(int signal);
+  io::Task<> shut_down();
+  io::Task<> keep_house();
+  void register_sources();
+
+  void start_compile_thread();
+  void run_compile_thread();
+  bool files_changed();
+  void run_signal_thread();
+  void end_signal_thread();
+
+  const PolicyTypes& policies_;
+  const HandlerTypes& handlers_;
+  RuntimeOptions options_;
+  io::EpollLoop loop_;
+  std::unique_ptr<Services> services_;
+  std::unique_ptr<Compiler> compiler_;
+  telemetry::WorkerMetrics* metrics_ = nullptr;  // the main loop's own
+  std::unique_ptr<telemetry::LogWriter> log_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  config::Gateway started_with_;  // what changes by restart only is compared with this
+  std::vector<std::unique_ptr<WorkerThread>> workers_;
+  size_t workers_running_ = 0;
+  std::unique_ptr<StatusServer> status_;
+  bool ready_ = false;
+  int exit_code_ = 0;
+  bool stopping_ = false;
+  io::CancelToken house_token_;
+  io::CancelToken drain_token_;
+  io::TaskScope scope_;
+
+  std::thread compile_thread_;
+  std::mutex compile_mutex_;
+  std::condition_variable compile_wanted_;
+  bool reload_requested_ = false;
+  bool compile_stop_ = false;
+  bool reload_finished_ = false;
+  std::shared_ptr<const Snapshot> compile_base_;  // what the next compilation starts from
+  std::vector<std::string> watched_files_;
+  std::vector<std::string> watched_states_;
+
+  std::thread signal_thread_;
+  std::atomic<bool> signals_done_{false};
+};
+
+}  // namespace sluice::gateway

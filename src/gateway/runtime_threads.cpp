@@ -1,0 +1,157 @@
+// The runtime's helpers: the thread that compiles, the thread that waits for signals, and the way out.
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "gateway/runtime.h"
+#include "io/sleep.h"
+#include "telemetry/process_log.h"
+
+namespace sluice::gateway {
+
+namespace {
+
+namespace log = telemetry::log;
+
+constexpr auto kWatchInterval = std::chrono::milliseconds(500);
+/// After the drain's time is over: how long cancelled exchanges have to give back what they hold.
+constexpr Duration kCancelTime = std::chrono::seconds(3);
+constexpr int kLowestPriority = 19;
+
+/// What shows that a file has changed: also when another one took its name.
+std::string file_state(const std::string& path) {
+  struct stat state;
+  if (stat(path.c_str(), &state) != 0) return "absent";
+  return fmt::format("{} {} {} {}.{}", state.st_dev, state.st_ino, state.st_size, state.st_mtim.tv_sec,
+                     state.st_mtim.tv_nsec);
+}
+
+sigset_t handled_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
+
+}  // namespace
+
+void Runtime::start_compile_thread() {
+  files_changed();
+  compile_thread_ = std::thread([this] { run_compile_thread(); });
+}
+
+bool Runtime::files_changed() {
+  std::vector<std::string> states;
+  for (const std::string& file : watched_files_) states.push_back(file_state(file));
+  bool changed = states != watched_states_;
+  watched_states_ = std::move(states);
+  return changed;
+}
+
+void Runtime::run_compile_thread() {
+  // A reload must not take time from requests. Linux has a nice value for each thread.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kLowestPriority);
+  std::unique_lock lock(compile_mutex_);
+  while (!compile_stop_) {
+    auto wanted = [this] { return reload_requested_ || compile_stop_; };
+    if (options_.watch)
+      compile_wanted_.wait_for(lock, kWatchInterval, wanted);
+    else
+      compile_wanted_.wait(lock, wanted);
+    if (compile_stop_) break;
+    bool requested = std::exchange(reload_requested_, false);
+    if (options_.watch && files_changed()) requested = true;
+    if (!requested) continue;
+    lock.unlock();
+    auto loaded = std::make_unique<Loaded>(load());
+    loop_.post([this, result = std::move(loaded)]() mutable {
+      finish_reload(std::move(*result));
+      std::lock_guard done(compile_mutex_);
+      reload_finished_ = true;
+      compile_wanted_.notify_one();
+    });
+    // The next compilation starts from what this one has made active, so it waits for that.
+    lock.lock();
+    compile_wanted_.wait(lock, [this] { return reload_finished_ || compile_stop_; });
+    reload_finished_ = false;
+    files_changed();
+  }
+}
+
+void Runtime::block_signals() {
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t signals = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+void Runtime::run_signal_thread() {
+  block_signals();
+  sigset_t signals = handled_signals();
+  signal_thread_ = std::thread([this, signals] {
+    for (int stops = 0;;) {
+      int received = 0;
+      if (sigwait(&signals, &received) != 0) continue;
+      if (signals_done_) return;
+      if (received != SIGHUP && ++stops > 1) std::_Exit(128 + received);  // the second one: now
+      loop_.post([this, received] { on_signal(received); });
+    }
+  });
+}
+
+void Runtime::end_signal_thread() {
+  signals_done_ = true;
+  pthread_kill(signal_thread_.native_handle(), SIGTERM);
+  signal_thread_.join();
+}
+
+void Runtime::on_signal(int received) {
+  if (received == SIGHUP) {
+    log::info("SIGHUP: reloading");
+    log_->reopen();
+    request_reload();
+  } else {
+    log::info("{}: draining", received == SIGINT ? "SIGINT" : "SIGTERM");
+    begin_shutdown();
+  }
+}
+
+void Runtime::begin_shutdown() {
+  if (stopping_) return;
+  stopping_ = true;
+  scope_.spawn(shut_down());
+}
+
+io::Task<> Runtime::shut_down() {
+  // /readyz fails from now on; whoever balances over us has `drain.delay` to see it.
+  if (exit_code_ == 0 && started_with_.drain.delay > Duration::zero()) {
+    auto slept = co_await io::sleep_for(loop_, started_with_.drain.delay, drain_token_);
+    std::ignore = slept;
+  }
+  for (auto& worker : workers_) {
+    worker->drain();
+    worker->finish([this] { loop_.post([this] { worker_ended(); }); });
+  }
+  auto in_time = co_await io::sleep_for(loop_, started_with_.drain.timeout, drain_token_);
+  if (in_time) {
+    log::warning("drain timeout: ending what is left");
+    for (auto& worker : workers_) worker->cancel_all();
+    auto ended = co_await io::sleep_for(loop_, kCancelTime, drain_token_);
+    if (ended) {
+      log::error("some exchanges did not end");
+      std::_Exit(1);
+    }
+  }
+  house_token_.cancel(io::CancelReason::kDrain);
+  status_->stop();
+  co_await status_->join();
+  loop_.stop();
+}
+
+void Runtime::worker_ended() {
+  if (--workers_running_ == 0) drain_token_.cancel(io::CancelReason::kDrain);
+}
+
+}  // namespace sluice::gateway

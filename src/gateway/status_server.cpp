@@ -1,0 +1,94 @@
+#include "gateway/status_server.h"
+
+#include <fmt/format.h>
+
+#include "http/problem.h"
+#include "io/sleep.h"
+
+namespace sluice::gateway {
+
+namespace {
+
+constexpr Duration kDescriptorPause = std::chrono::milliseconds(20);
+
+struct Answer {
+  uint16_t status = 200;
+  std::string_view type = "application/json";
+  std::string body;
+};
+
+Answer problem(uint16_t status, std::string_view code, std::string_view detail, Arena& arena) {
+  return {status, http::kProblemContentType,
+          std::string(http::write_problem({status, code, detail, {}}, arena))};
+}
+
+}  // namespace
+
+io::Result<> StatusServer::listen(const io::Address& address) {
+  auto listener = loop_.listen(address, {});
+  if (!listener) return std::unexpected(listener.error());
+  listener_ = std::move(*listener);
+  listener_->bind(token_);
+  scope_.spawn(accept());
+  return {};
+}
+
+io::Task<> StatusServer::accept() {
+  for (;;) {
+    auto stream = co_await listener_->accept();
+    if (stream) {
+      scope_.spawn(http::h1::serve_connection(loop_, std::move(*stream), *this, 0, connections_));
+      continue;
+    }
+    if (stream.error().code == io::ErrorCode::kCancelled) break;
+    auto slept = co_await io::sleep_for(loop_, kDescriptorPause, token_);
+    if (!slept) break;
+  }
+}
+
+void StatusServer::stop() {
+  token_.cancel(io::CancelReason::kDrain);
+  connections_.for_each([](http::h1::ServerConnection& connection) { connection.drain(); });
+}
+
+io::Task<> StatusServer::join() { co_await scope_.join(); }
+
+io::Task<> StatusServer::handle(http::ServerExchange& exchange) {
+  const http::Request& request = exchange.request;
+  bool reads = request.method == http::Method::kGet || request.method == http::Method::kHead;
+  Answer answer;
+  if (exchange.refused) {
+    if (exchange.refused->status == 499) {
+      exchange.abandon();
+      co_return;
+    }
+    answer =
+        problem(exchange.refused->status, exchange.refused->code, exchange.refused->detail, exchange.arena);
+  } else if (request.path != "/livez" && request.path != "/readyz" && request.path != "/metrics") {
+    answer =
+        problem(404, "not_found", "The status listener has /livez, /readyz and /metrics.", exchange.arena);
+  } else if (!reads) {
+    answer = problem(405, "method_not_allowed", "The status listener is read with GET.", exchange.arena);
+  } else if (request.path == "/livez") {
+    answer.body = "{\"status\":\"alive\"}\n";
+  } else if (request.path == "/readyz") {
+    bool ready = source_.ready();
+    answer.status = ready ? 200 : 503;
+    answer.body = fmt::format("{{\"status\":\"{}\",\"revision\":{}}}\n", ready ? "ready" : "not_ready",
+                              source_.revision());
+  } else {
+    answer.type = telemetry::Registry::kContentType;
+    answer.body = source_.metrics();
+  }
+  http::Response response(exchange.arena);
+  response.status = answer.status;
+  response.fields.add(http::FieldName::kContentType, answer.type);
+  if (answer.status == 405) response.fields.add(http::FieldName::kAllow, "GET, HEAD");
+  response.body = http::BodyLength::known(answer.body.size());
+  http::Body body = http::Body::of(answer.body);
+  http::TransferWatch::Bounds bounds{.interval = timeouts_.body_progress,
+                                     .sink_idle = timeouts_.body_progress};
+  co_await exchange.send(response, body, bounds);
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,55 @@
+// The data plane's status listener: /livez, /readyz, /metrics. Runs on the main loop, so that it answers
+// while workers are busy.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/intrusive_list.h"
+#include "http/date.h"
+#include "http/h1/server_connection.h"
+#include "http/server.h"
+#include "io/loop.h"
+#include "io/scope.h"
+#include "telemetry/registry.h"
+
+namespace sluice::gateway {
+
+class StatusServer final : public http::RequestHandler {
+ public:
+  /// What it shows; asked on the loop's thread.
+  struct Source {
+    std::function<bool()> ready;
+    std::function<uint64_t()> revision;
+    std::function<std::string()> metrics;
+  };
+
+  StatusServer(io::Loop& loop, Source source) : loop_(loop), source_(std::move(source)) {}
+
+  io::Result<> listen(const io::Address& address);
+  io::Address address() const { return listener_->address(); }
+  void stop();
+  io::Task<> join();
+
+  const http::Limits& limits() const override { return limits_; }
+  const http::ServerTimeouts& timeouts() const override { return timeouts_; }
+  std::string_view date() override { return date_.at(loop_.wall_now()); }
+  io::Task<> handle(http::ServerExchange& exchange) override;
+  void count_connections(uint16_t, int, int) override {}
+
+ private:
+  io::Task<> accept();
+
+  io::Loop& loop_;
+  Source source_;
+  http::Limits limits_;
+  http::ServerTimeouts timeouts_;
+  http::DateCache date_;
+  std::unique_ptr<io::Listener> listener_;
+  io::CancelToken token_;
+  IntrusiveList<http::h1::ServerConnection> connections_;
+  io::TaskScope scope_;
+};
+
+}  // namespace sluice::gateway

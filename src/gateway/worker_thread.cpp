@@ -1,0 +1,55 @@
+#include "gateway/worker_thread.h"
+
+namespace sluice::gateway {
+
+WorkerThread::WorkerThread(Services& services, telemetry::LogSink* log, telemetry::LogFormat format,
+                           uint64_t seed, std::shared_ptr<const Snapshot> snapshot)
+    : loop_(seed),
+      services_(services),
+      metrics_(services.registry.attach()),
+      thread_([this, log, format, first = std::move(snapshot)] { run(log, format, first); }) {}
+
+WorkerThread::~WorkerThread() { thread_.join(); }
+
+void WorkerThread::run(telemetry::LogSink* log, telemetry::LogFormat format,
+                       std::shared_ptr<const Snapshot> snapshot) {
+  io::CurrentLoop current(loop_);
+  std::unique_ptr<telemetry::AccessLog> access_log;
+  if (log)
+    access_log = std::make_unique<telemetry::AccessLog>(log->open_channel(), format, metrics_,
+                                                        services_.metrics.log_dropped());
+  worker_ = std::make_unique<Worker>(loop_, services_, std::move(access_log), metrics_, std::move(snapshot));
+  loop_.run();
+  worker_.reset();
+}
+
+void WorkerThread::listen(Done done) {
+  loop_.post([this, done = std::move(done)]() mutable { done(worker_->listen()); });
+}
+
+void WorkerThread::publish(SnapshotChange change, Done done) {
+  loop_.post([this, change = std::move(change), done = std::move(done)]() mutable {
+    worker_->publish(change);
+    done(worker_->listen());
+  });
+}
+
+void WorkerThread::drain() {
+  loop_.post([this] { worker_->drain(); });
+}
+
+void WorkerThread::cancel_all() {
+  loop_.post([this] { worker_->cancel_all(io::CancelReason::kDrain); });
+}
+
+void WorkerThread::finish(std::move_only_function<void()> ended) {
+  loop_.post([this, ended = std::move(ended)]() mutable { scope_.spawn(end(std::move(ended))); });
+}
+
+io::Task<> WorkerThread::end(std::move_only_function<void()> ended) {
+  co_await worker_->join();
+  loop_.stop();
+  ended();
+}
+
+}  // namespace sluice::gateway

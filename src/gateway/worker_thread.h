@@ -1,0 +1,47 @@
+// A worker on a thread of its own, with an epoll loop. Everything but the constructor and destructor only
+// sends messages.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "gateway/worker.h"
+#include "io/epoll/epoll_loop.h"
+#include "telemetry/log_sink.h"
+
+namespace sluice::gateway {
+
+class WorkerThread {
+ public:
+  using Done = std::move_only_function<void(std::expected<void, std::string>)>;
+
+  /// `log` may be null. Starts at once, without listening.
+  WorkerThread(Services& services, telemetry::LogSink* log, telemetry::LogFormat format, uint64_t seed,
+               std::shared_ptr<const Snapshot> snapshot);
+  /// Waits for the thread; after `finish`, or it waits for ever.
+  ~WorkerThread();
+
+  /// `done` is called on the worker's thread.
+  void listen(Done done);
+  void publish(SnapshotChange change, Done done);
+  void drain();
+  void cancel_all();
+  /// Ends the thread once every connection has ended.
+  void finish(std::move_only_function<void()> ended);
+  /// See io::Loop::busy_nanoseconds; any thread.
+  int64_t busy_nanoseconds() const { return loop_.busy_nanoseconds(); }
+
+ private:
+  void run(telemetry::LogSink* log, telemetry::LogFormat format, std::shared_ptr<const Snapshot> snapshot);
+  io::Task<> end(std::move_only_function<void()> ended);
+
+  io::EpollLoop loop_;
+  Services& services_;
+  telemetry::WorkerMetrics& metrics_;
+  std::unique_ptr<Worker> worker_;
+  io::TaskScope scope_;
+  std::thread thread_;
+};
+
+}  // namespace sluice::gateway
