@@ -133,14 +133,14 @@ def test_sarif_format(t):
 def test_several_files(t):
     """They merge; each problem names its own file."""
     main = t.file("main.yaml", GOOD)
-    more = t.file("more.yaml", "apis:\n  orders: { path: /orders, upstream: users }\n")
+    more = t.file("more.yaml", "version: 1\napis:\n  orders: { path: /orders, upstream: users }\n")
     check.equal(t.sluice("check", main, more).returncode, 0, "exit code of good ones")
-    bad = t.file("bad.yaml", "apis:\n  orders: { path: /orders, upstream: nobody }\n  users: { path: /u, upstream: users }\n")
+    bad = t.file("bad.yaml", "version: 1\napis:\n  orders: { path: /orders, upstream: nobody }\n  users: { path: /u, upstream: users }\n")
     done = t.sluice("check", main, bad)
     check.equal(done.returncode, 1)
     said = done.stdout + done.stderr
-    assert re.search(r"bad\.yaml:2:\d+: .*nobody", said), said
-    assert re.search(r"bad\.yaml:3:\d+: .*users", said), said  # the second definition of a name
+    assert re.search(r"bad\.yaml:3:\d+: .*nobody", said), said
+    assert re.search(r"bad\.yaml:4:\d+: .*users", said), said  # the second definition of a name
 
 
 def test_exit_codes(t):

@@ -98,7 +98,7 @@ def test_drain_ends_with_its_timeout(t):
 def test_request_that_arrives_on_a_kept_connection_while_draining(t):
     """Either it is answered with Connection: close, or the connection had been closed before: never half an answer."""
     slow = _Slow(t)
-    gateway = t.gateway(values={"upstream": slow.upstream}, drain="{ delay: 1s, timeout: 10s }")
+    gateway = t.gateway(values={"upstream": slow.upstream}, drain="{ delay: 0s, timeout: 10s }")
     client = t.client(gateway)
     assert client.get("/").status == 200
     gateway.terminate()

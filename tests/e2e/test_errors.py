@@ -38,7 +38,8 @@ def test_every_error_is_a_problem(t):
                 status = answer.status
             told = check.problem(answer, status)
             check.equal(int(answer.get("content-length")), len(answer.body))
-            check.equal(answer.get("x-request-id"), told["request_id"], "X-Request-Id")
+            if name not in ("malformed", "path", "target", "version"):  # those run no policy, so not `request_id` either
+                check.equal(answer.get("x-request-id"), told["request_id"], "X-Request-Id")
             assert answer.has("date")
             codes[name] = told["code"]
             text = answer.body.decode()

@@ -110,7 +110,7 @@ def test_header_conditions(t):
 
 def test_query_conditions(t):
     client = t.caller(t.gateway("apis:\n  a:\n    path: /a\n    routes:\n" + _answers(
-        ("two", "match: { query: { version: '2' } }"), ("spaced", "match: { query: { name: 'a b' } }"), ("plain", ""))))
+        ("two", "priority: 1, match: { query: { version: '2' } }"), ("spaced", "match: { query: { name: 'a b' } }"), ("plain", ""))))
     _expect(t, client, [
         _get("/a", "plain"), _get("/a?version=2", "two"), _get("/a?x=1&version=2&y", "two"), _get("/a?version=22", "plain"),
         _get("/a?xversion=2", "plain"), _get("/a?Version=2", "plain"), _get("/a?v%65rsion=%32", "two"), _get("/a?name=a%20b", "spaced"),
@@ -130,8 +130,8 @@ apis:
     upstream: one
     routes:
       - { name: bulk, methods: [POST], match: { body: { "$.kind": bulk } }, upstream: bulk }
-      - { name: first, methods: [POST], match: { body: { "$.items[0].id": "7" } }, upstream: bulk }
-      - { name: deep, methods: [POST], match: { body: { "$.a.b[1]": x } }, upstream: bulk }
+      - { name: first, methods: [POST], priority: 1, match: { body: { "$.items[0].id": "7" } }, upstream: bulk }
+      - { name: deep, methods: [POST], priority: 2, match: { body: { "$.a.b[1]": x } }, upstream: bulk }
       - { name: plain }
 """, {"echo": t.echo("one"), "bulk": t.echo("bulk")}))
     for body, want in ((b'{"kind": "bulk"}', "bulk"), (b'{"x": [1, {"kind": "bulk"}], "kind": "single"}', "one"), (b'{"kind": "bulky"}', "one"),

@@ -167,8 +167,9 @@ class Gateway:
 
     def report(self):
         parts = []
-        for title, path in (("configuration", self.file), ("stderr", self.stderr), ("access log", self.stdout)):
+        shown = (("configuration", self.file, 60), ("stderr", self.stderr, 200), ("access log", self.stdout, 20))
+        for title, path, count in shown:
             text = open(path, errors="replace").read() if os.path.exists(path) else ""
             lines = text.splitlines()
-            parts.append(f"--- gateway's {title}\n" + "\n".join(lines[-60:]))
+            parts.append(f"--- gateway's {title}\n" + "\n".join(lines[-count:]))
         return "\n".join(parts)
