@@ -72,7 +72,7 @@ void EpollLoop::run() {
   while (!stopped_) {
     timers().advance(now());
     run_ready();
-    wait_and_dispatch();
+    if (!stopped_) wait_and_dispatch();
   }
 }
 
