@@ -45,7 +45,7 @@ class Arena {
   template <class T, class... A>
   T* make(A&&... arguments) {
     static_assert(std::is_trivially_destructible_v<T>);
-    return new (allocate(sizeof(T), alignof(T))) T(static_cast<A&&>(arguments)...);
+    return new (allocate(sizeof(T), alignof(T))) T{static_cast<A&&>(arguments)...};
   }
   std::string_view copy(std::string_view text) {
     if (text.empty()) return {};

@@ -116,7 +116,7 @@ class DemoBackends::Server {
                                            io::error_text(listener.error().code)));
       listeners_[i] = std::move(*listener);
       listeners_[i]->bind(token_);
-      scope_.spawn(backends_[i].accept(*listeners_[i]));
+      accepting_.spawn(backends_[i].accept(*listeners_[i]));
     }
     thread_ = std::thread([this] {
       loop_.run();
@@ -129,6 +129,7 @@ class DemoBackends::Server {
  private:
   io::Task<> stop() {
     token_.cancel(io::CancelReason::kDrain);
+    co_await accepting_.join();
     for (Backend& backend : backends_) backend.drain();
     for (Backend& backend : backends_) co_await backend.scope().join();
     loop_.stop();
@@ -139,6 +140,7 @@ class DemoBackends::Server {
                                    Backend{loop_, "/api/v1/orders", kOrders}};
   std::array<std::unique_ptr<io::Listener>, 2> listeners_;
   io::CancelToken token_;
+  io::TaskScope accepting_;
   io::TaskScope scope_;
   std::thread thread_;
 };

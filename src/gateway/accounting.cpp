@@ -8,14 +8,14 @@ namespace {
 using telemetry::ErrorBy;
 
 /// The limit that a refusal of ours stands for (`sluice_limit_hits_total`), or empty.
-std::string_view limit_of(uint16_t status) {
-  switch (status) {
+std::string_view limit_of(const Refusal& refusal) {
+  switch (refusal.status) {
     case 413:
       return "request_body";
     case 414:
       return "request_target";
     case 431:
-      return "request_head";
+      return refusal.code == "too_many_fields" ? "request_fields" : "request_head";
     default:
       return {};
   }
@@ -44,7 +44,7 @@ void Worker::account(Exchange& exchange) {
   metrics_.observe(counters.seconds[telemetry::Phase::kGateway], total - upstream);
   if (const Refusal* refusal = exchange.refusal()) {
     metrics_.add(refused_[refusal->code]);
-    std::string_view limit = limit_of(refusal->status);
+    std::string_view limit = limit_of(*refusal);
     if (!limit.empty()) count_limit(limit);
   }
 
@@ -82,6 +82,7 @@ void Worker::account(Exchange& exchange) {
   record.gateway_time = total - upstream;
   record.revision = snapshot_->revision;
   log_->write(record);
+  log_flush_.line_written();
 }
 
 }  // namespace sluice::gateway

@@ -28,14 +28,14 @@ constexpr Refusal kFault{500, "internal_error", "The gateway failed while handli
 
 /// What the gateway as a whole allows; an API says for itself (405).
 constexpr std::string_view kGatewayAllow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-/// Our name in `Via`, and how often it may be there already.
+/// Our name in `Via`, and how often it may be there once we have added it.
 constexpr std::string_view kViaName = "sluice";
 constexpr int kMostPasses = 3;
 
 /// What stands against a request once it is routed: answered after the chain that it must pass anyway.
 struct Verdict {
   const RoutePlan* plan;
-  const Refusal* refusal = nullptr;  // null: the plan's handler answers
+  const Refusal* refusal = nullptr;  // null: the plan's handler answers, or we do for `OPTIONS *`
   std::string_view allow;
 };
 
@@ -56,7 +56,7 @@ bool passed_too_often(const http::Fields& fields) {
       passes += ascii::equal_ignoring_case(by.substr(0, by.find(' ')), kViaName) ? 1 : 0;
     });
   }
-  return passes > kMostPasses;
+  return passes >= kMostPasses;
 }
 
 std::string_view host_of(std::string_view authority) {
@@ -91,6 +91,10 @@ class Routing {
     }
     if (request.method == http::Method::kTrace || request.method == http::Method::kConnect) {
       verdict.refusal = &kMethodNotAllowed;
+      verdict.allow = kGatewayAllow;
+      return true;
+    }
+    if (request.path == "*") {  // about the server itself (RFC 9110, section 9.3.7)
       verdict.allow = kGatewayAllow;
       return true;
     }
@@ -231,6 +235,11 @@ io::Task<> Worker::handle(http::ServerExchange& server) {
     if (!answered && verdict.refusal) {
       std::ignore = exchange.refuse(*verdict.refusal);
       if (!verdict.allow.empty()) exchange.response.fields.add(FieldName::kAllow, verdict.allow);
+      answered = true;
+    }
+    if (!answered && !plan.handler) {
+      exchange.response.status = 204;
+      exchange.response.fields.add(FieldName::kAllow, verdict.allow);
       answered = true;
     }
     server.limit_request_body(plan.request_body);

@@ -58,6 +58,14 @@ class Exchange {
   /// The path as it was matched; `request.path` is what is sent on.
   std::string_view received_path;
 
+  /// A request's field that policies see and the upstream does not. `name` outlives the exchange or is in its arena.
+  void hide_field(std::string_view name) { hidden_ = arena.make<HiddenField>(name, hidden_); }
+  /// Takes the hidden fields out; for the handler that sends the request on.
+  void remove_hidden_fields() {
+    for (const HiddenField* field = hidden_; field; field = field->next) request.fields.remove(field->name);
+    hidden_ = nullptr;
+  }
+
   io::Loop& loop() const { return server.loop; }
   Instant now() const { return server.loop.now(); }
 
@@ -118,6 +126,12 @@ class Exchange {
   bool accept_decision(Step::Kind kind);
   void run_response_phase();
 
+  struct HiddenField {
+    std::string_view name;
+    const HiddenField* next;
+  };
+
+  const HiddenField* hidden_ = nullptr;
   std::string_view request_id_;
   std::string_view client_address_;
   bool peer_trusted_ = false;

@@ -158,7 +158,7 @@ bool Runtime::start(Loaded loaded) {
     });
   }
   start_compile_thread();
-  scope_.spawn(keep_house());
+  house_scope_.spawn(keep_house());
   return true;
 }
 

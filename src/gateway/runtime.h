@@ -83,6 +83,7 @@ class Runtime {
   bool stopping_ = false;
   io::CancelToken house_token_;
   io::CancelToken drain_token_;
+  io::TaskScope house_scope_;
   io::TaskScope scope_;
 
   std::thread compile_thread_;

@@ -145,6 +145,7 @@ io::Task<> Runtime::shut_down() {
     }
   }
   house_token_.cancel(io::CancelReason::kDrain);
+  co_await house_scope_.join();
   status_->stop();
   co_await status_->join();
   loop_.stop();

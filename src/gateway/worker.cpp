@@ -39,15 +39,14 @@ Worker::~Worker() {
   pools_.close_idle();
 }
 
-void Worker::before_wait() {
-  if (log_) log_->flush_if_due(loop_.now());
-  epoch_.offline();
-}
+void Worker::before_wait() { epoch_.offline(); }
 void Worker::after_wait() { epoch_.online(); }
-void Worker::between_turns() {
-  if (log_) log_->flush_if_due(loop_.now());
-  epoch_.quiescent();
+void Worker::between_turns() { epoch_.quiescent(); }
+
+void Worker::LogFlush::line_written() {
+  if (!armed()) worker_.loop_.timers().arm(*this, worker_.loop_.now() + telemetry::AccessLog::kFlushInterval);
 }
+void Worker::LogFlush::on_timer() { worker_.log_->flush(); }
 
 std::expected<void, std::string> Worker::listen() {
   const auto& wanted = snapshot_->listeners;
@@ -129,14 +128,14 @@ std::string_view Worker::listener_name(uint16_t number) const {
 }
 
 http::TransferWatch::Bounds Worker::download_bounds() const {
-  return {.interval = snapshot_->timeouts.body_progress,
+  return {.interval = std::min(snapshot_->timeouts.body_progress, snapshot_->stream_idle),
           .source_idle = snapshot_->stream_idle,
           .source_bytes = 0,
           .sink_idle = snapshot_->timeouts.body_progress};
 }
 
 http::TransferWatch::Bounds Worker::upload_bounds() const {
-  return {.interval = snapshot_->timeouts.body_progress,
+  return {.interval = std::min(snapshot_->timeouts.body_progress, snapshot_->stream_idle),
           .source_idle = snapshot_->timeouts.body_progress,
           .source_bytes = kLeastUploadBytes,
           .sink_idle = snapshot_->stream_idle};

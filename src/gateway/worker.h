@@ -78,6 +78,18 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   void serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings);
   io::Task<> accept_from(Listening& listening);
   void count_limit(std::string_view limit) { metrics_.add(limit_hits_[limit]); }
+  /// Hands the access log over, a while after the first line that waits for it.
+  class LogFlush final : private io::Timer {
+   public:
+    explicit LogFlush(Worker& worker) : worker_(worker) {}
+    ~LogFlush() { disarm(); }
+    void line_written();
+
+   private:
+    void on_timer() override;
+    Worker& worker_;
+  };
+
   void before_wait() override;
   void after_wait() override;
   void between_turns() override;
@@ -88,6 +100,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   telemetry::NamedCounters refused_;
   telemetry::NamedCounters limit_hits_;
   std::unique_ptr<telemetry::AccessLog> log_;
+  LogFlush log_flush_{*this};
   store::EpochReader epoch_;
   std::shared_ptr<const Snapshot> snapshot_;
   PlanPins pins_;

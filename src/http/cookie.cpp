@@ -26,4 +26,26 @@ std::optional<std::string_view> find_cookie(const Fields& fields, std::string_vi
   return std::nullopt;
 }
 
+void remove_cookie(Fields& fields, std::string_view name) {
+  if (!find_cookie(fields, name)) return;
+  std::string_view kept;
+  for (const Field& field : fields) {
+    if (field.id != FieldName::kCookie) continue;
+    std::string_view rest = field.value;
+    while (!rest.empty()) {
+      size_t end = std::min(rest.find(';'), rest.size());
+      std::string_view pair = ascii::trim(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      bool named = ascii::trim(pair.substr(0, pair.find('='))) == name;
+      if (pair.empty() || named) continue;
+      kept = kept.empty() ? pair : fields.arena().concat(kept, "; ", pair);
+    }
+  }
+  // RFC 6265, section 5.4: a request has one `Cookie` field.
+  if (kept.empty())
+    fields.remove(FieldName::kCookie);
+  else
+    fields.set(FieldName::kCookie, kept);
+}
+
 }  // namespace sluice::http

@@ -14,4 +14,7 @@ std::optional<std::string_view> find_cookie(std::string_view cookie_field, std::
 /// The same over all `Cookie` fields of a message.
 std::optional<std::string_view> find_cookie(const Fields& fields, std::string_view name);
 
+/// Takes every cookie of that name out of all `Cookie` fields; a field without any left goes too.
+void remove_cookie(Fields& fields, std::string_view name);
+
 }  // namespace sluice::http

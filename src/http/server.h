@@ -88,7 +88,7 @@ struct ServerTimeouts {
 /// What a server connection needs of the gateway. One per worker.
 class RequestHandler {
  public:
-  /// Asked anew for each request, so that a reload takes effect on connections that stand.
+  /// Asked anew for each request, so that a reload takes effect on connections that stand; valid until the next wait.
   virtual const Limits& limits() const = 0;
   virtual const ServerTimeouts& timeouts() const = 0;
   /// The text of a `Date` field for now.

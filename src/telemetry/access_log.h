@@ -44,8 +44,8 @@ struct AccessRecord {
   std::string_view upstream = {};
   std::string_view target = {};
   uint32_t tries = 0;
-  std::optional<uint64_t> request_bytes = {};   // of the body
-  std::optional<uint64_t> response_bytes = {};  // of the body
+  std::optional<uint64_t> request_bytes = {};   // head and body, as they came
+  std::optional<uint64_t> response_bytes = {};  // head and body, as they went out
   std::optional<Duration> total = {};
   std::optional<Duration> upstream_time = {};
   std::optional<Duration> gateway_time = {};

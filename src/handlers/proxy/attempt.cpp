@@ -111,7 +111,7 @@ io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
 io::Task<std::optional<Failure>> Attempt::read_head() {
   http::Response& response = exchange_.response;
   io::Stream& stream = connection_->stream();
-  const http::Limits& limits = exchange_.worker.limits();
+  const http::Limits limits = exchange_.worker.limits();  // a copy: a reload may replace them while we wait
   http::Method method = exchange_.request.method;
   for (int interim = 0;; ++interim) {
     response = http::Response(exchange_.arena);

@@ -36,6 +36,7 @@ void append_to_list(http::Fields& fields, FieldName name, std::string_view eleme
 void prepare_request(gateway::Exchange& exchange) {
   http::Request& request = exchange.request;
   http::Fields& fields = request.fields;
+  exchange.remove_hidden_fields();
 
   // An untrusted peer's forwarding fields are gone already: what is there is a trusted proxy's.
   char* text = exchange.arena.allocate_chars(kLongestIp);

@@ -45,7 +45,7 @@ Http1Exchange::Http1Exchange(ServerConnection& connection, Arena& exchange_arena
       written_before_(stream_.bytes_written()) {}
 
 io::Task<Http1Exchange::Head> Http1Exchange::read_head() {
-  const Limits& limits = connection_.handler_.limits();
+  const Limits limits = connection_.handler_.limits();  // a copy: a reload may replace them while we wait
   HeadScanner scanner(Side::kRequest, limits);
   HeadBuffer head(arena);
   for (;;) {
@@ -119,6 +119,7 @@ io::Task<void> Http1Exchange::send_informational(const Response& response) {
 
 void Http1Exchange::skip_rest_at_hand() {
   if (!body_ || body_->started()) return;  // whoever has begun to read it may still be reading
+  body_->limit(UINT64_MAX);  // what is dropped need not be small
   ChunkResult chunk;
   while (body_->open() && body_->bytes_received() < kShortRestBytes && body_->try_read(chunk)) {
   }

@@ -37,6 +37,7 @@ const config::Struct<ApiKeyConfig>& ApiKeyConfig::schema() {
       config::Struct<ApiKeyConfig>("api_key", "Says who is calling, by a key that a consumer was given.")
           .field("in", &ApiKeyConfig::in, "Where the key stands.")
           .field("name", &ApiKeyConfig::name, "The name of the header field, query parameter or cookie.")
+          .field("hide", &ApiKeyConfig::hide, "Keep the key from the upstream.")
           .check([](const ApiKeyConfig& config, const config::Node& node, config::Reader& reader) {
             bool token = config.in == KeyPlace::kQuery ? !config.name.empty() : http::is_token(config.name);
             if (!token) reader.error(node, "invalid-name", "`name` is not a name that can stand there");
@@ -46,6 +47,7 @@ const config::Struct<ApiKeyConfig>& ApiKeyConfig::schema() {
 
 ApiKey::ApiKey(const ApiKeyConfig& configured, const gateway::PolicyContext& context)
     : place_(configured.in),
+      hides_(configured.hide),
       name_(configured.name),
       field_(http::intern_field_name(configured.name)),
       hasher_(context.services.hasher),
@@ -74,9 +76,26 @@ Step ApiKey::on_request(Exchange& exchange) const {
   if (key.empty()) return refuse(exchange, kMissing);
   const store::Credential* credential = credentials_.find(hasher_(key));
   if (!credential) return refuse(exchange, kInvalid);
+  if (hides_) hide(exchange);
   exchange.identity =
       exchange.arena.make<store::Identity>(store::Identity::copy(*credential, exchange.arena));
   return Step::next();
+}
+
+void ApiKey::hide(Exchange& exchange) const {
+  http::Request& request = exchange.request;
+  switch (place_) {
+    case KeyPlace::kHeader:
+      exchange.hide_field(name_);  // later policies may still look at it
+      break;
+    case KeyPlace::kQuery:
+      request.query = http::remove_query_parameter(request.query, name_, exchange.arena);
+      request.has_query = !request.query.empty();
+      break;
+    case KeyPlace::kCookie:
+      http::remove_cookie(request.fields, name_);
+      break;
+  }
 }
 
 const gateway::PolicyType& ApiKey::type() {

@@ -14,6 +14,7 @@ enum class KeyPlace : uint8_t { kHeader, kQuery, kCookie };
 struct ApiKeyConfig {
   KeyPlace in = KeyPlace::kHeader;
   std::string name = "X-API-Key";
+  bool hide = true;
   static const config::Struct<ApiKeyConfig>& schema();
 };
 
@@ -29,7 +30,11 @@ class ApiKey final : public gateway::Policy {
   static const gateway::PolicyType& type();
 
  private:
+  /// The upstream gets the consumer's name, not its secret.
+  void hide(gateway::Exchange& exchange) const;
+
   KeyPlace place_;
+  bool hides_;
   std::string name_;
   http::FieldName field_;
   const store::KeyedHasher& hasher_;
