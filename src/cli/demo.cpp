@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "demo_config.h"
+#include "cli/demo_config.h"
 #include "http/date.h"
 #include "http/h1/server_connection.h"
 #include "io/epoll/epoll_loop.h"

@@ -104,7 +104,9 @@ class PolicyValidator {
     std::map<std::pair<std::string_view, std::string_view>, const PolicyEntry*> seen;
     for (const PolicyEntry& entry : list) {
       if (entry.type.empty()) continue;
-      if (auto [first, added] = seen.emplace(std::pair<std::string_view, std::string_view>(entry.type, entry.id), &entry); !added)
+      if (auto [first, added] =
+              seen.emplace(std::pair<std::string_view, std::string_view>(entry.type, entry.id), &entry);
+          !added)
         report(entry, "duplicate-policy",
                title(entry) + " stands twice at this level, first at " + place(first->second->origin) +
                    "; give one an `id` of its own");

@@ -58,7 +58,8 @@ class Exchange {
   /// The path as it was matched; `request.path` is what is sent on.
   std::string_view received_path;
 
-  /// A request's field that policies see and the upstream does not. `name` outlives the exchange or is in its arena.
+  /// A request's field that policies see and the upstream does not. `name` outlives the exchange or is in its
+  /// arena.
   void hide_field(std::string_view name) { hidden_ = arena.make<HiddenField>(name, hidden_); }
   /// Takes the hidden fields out; for the handler that sends the request on.
   void remove_hidden_fields() {

@@ -56,8 +56,8 @@ class ServerExchange {
   /// The final response, once. `response.body` says how much is coming; framing, `Connection` and `Date` are
   /// added. With a body that breaks off or has another length than announced the connection is broken.
   virtual io::Task<SendOutcome> send(Response& response, Body body, TransferWatch::Bounds bounds) = 0;
-  /// After the response: whoever still waits for the rest of the request's body is woken with an error, unless the
-  /// connection is to be kept and the rest is short.
+  /// After the response: whoever still waits for the rest of the request's body is woken with an error,
+  /// unless the connection is to be kept and the rest is short.
   virtual void stop_request_body() = 0;
   /// Instead of a response: the connection ends here without a further byte.
   virtual void abandon() = 0;
@@ -88,7 +88,8 @@ struct ServerTimeouts {
 /// What a server connection needs of the gateway. One per worker.
 class RequestHandler {
  public:
-  /// Asked anew for each request, so that a reload takes effect on connections that stand; valid until the next wait.
+  /// Asked anew for each request, so that a reload takes effect on connections that stand; valid until the
+  /// next wait.
   virtual const Limits& limits() const = 0;
   virtual const ServerTimeouts& timeouts() const = 0;
   /// The text of a `Date` field for now.

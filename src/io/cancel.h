@@ -34,7 +34,8 @@ class Cancellable : public ListHook {
   CancelToken* token_ = nullptr;
 };
 
-/// One for each exchange, and for each thing that ends as a whole. Whatever is bound to it when it goes is unbound.
+/// One for each exchange, and for each thing that ends as a whole. Whatever is bound to it when it goes is
+/// unbound.
 class CancelToken {
  public:
   CancelToken() = default;

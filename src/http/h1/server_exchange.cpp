@@ -119,7 +119,7 @@ io::Task<void> Http1Exchange::send_informational(const Response& response) {
 
 void Http1Exchange::skip_rest_at_hand() {
   if (!body_ || body_->started()) return;  // whoever has begun to read it may still be reading
-  body_->limit(UINT64_MAX);  // what is dropped need not be small
+  body_->limit(UINT64_MAX);                // what is dropped need not be small
   ChunkResult chunk;
   while (body_->open() && body_->bytes_received() < kShortRestBytes && body_->try_read(chunk)) {
   }
