@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "config/document_types.h"
+#include "io/cares/cares_resolver.h"
 #include "io/sleep.h"
 #include "telemetry/process_log.h"
 
@@ -15,6 +16,9 @@ namespace sluice::gateway {
 namespace {
 
 namespace log = telemetry::log;
+
+/// How long the start waits for names: requests that come before their target has an address fail.
+constexpr Duration kNamesTime = std::chrono::seconds(2);
 
 std::array<std::byte, 32> random_secret() {
   std::array<std::byte, 32> secret;
@@ -136,30 +140,46 @@ bool Runtime::start(Loaded loaded) {
         });
   }
 
-  // Ready once every worker listens; the first that cannot ends the start.
-  auto waiting = std::make_shared<size_t>(count);
+  resolver_ = std::make_unique<io::CaresResolver>(loop_, io::CaresResolver::Options{});
+  names_ = std::make_unique<Names>(loop_, *resolver_, compiler_->targets(), services_->epochs);
+  names_->refresh();
+
+  // The first worker that cannot listen ends the start.
+  auto waiting = std::make_shared<size_t>(count + 1);
+  auto arrived = [this, waiting] {
+    if (--*waiting == 0 && !stopping_) announce();
+  };
   for (auto& worker : workers_) {
-    worker->listen([this, waiting](std::expected<void, std::string> listened) {
-      loop_.post([this, waiting, outcome = std::move(listened)] {
+    worker->listen([this, arrived](std::expected<void, std::string> listened) {
+      loop_.post([this, arrived, outcome = std::move(listened)] {
         if (!outcome && !stopping_) {
           log::error("{}", outcome.error());
           exit_code_ = 1;
           begin_shutdown();
         }
-        if (--*waiting > 0 || stopping_) return;
-        ready_ = true;
-        metrics_->set(services_->metrics.config_revision(), static_cast<int64_t>(snapshot_->revision));
-        for (const ListenerSettings& listener : snapshot_->listeners)
-          log::info("listening on {} ({})", listener.address.text(), listener.name);
-        log::info("ready: revision {}, {} workers, io {}, status on {}", snapshot_->revision, workers_.size(),
-                  kIoName, status_->address().text());
-        if (options_.on_ready) options_.on_ready();
+        arrived();
       });
     });
   }
+  scope_.spawn(await_names(arrived));
   start_compile_thread();
   scope_.spawn(keep_house());
   return true;
+}
+
+io::Task<> Runtime::await_names(std::function<void()> then) {
+  co_await names_->first_answers(kNamesTime);
+  then();
+}
+
+void Runtime::announce() {
+  ready_ = true;
+  metrics_->set(services_->metrics.config_revision(), static_cast<int64_t>(snapshot_->revision));
+  for (const ListenerSettings& listener : snapshot_->listeners)
+    log::info("listening on {} ({})", listener.address.text(), listener.name);
+  log::info("ready: revision {}, {} workers, io {}, status on {}", snapshot_->revision, workers_.size(),
+            kIoName, status_->address().text());
+  if (options_.on_ready) options_.on_ready();
 }
 
 void Runtime::register_sources() {
@@ -178,6 +198,7 @@ io::Task<> Runtime::keep_house() {
     auto slept = co_await io::sleep_for(loop_, std::chrono::seconds(1), house_token_);
     if (!slept) co_return;
     services_->credentials.collect();
+    names_->collect();
   }
 }
 
@@ -221,6 +242,7 @@ void Runtime::apply(Loaded loaded) {
   SnapshotChange change = loaded.compiled->change;
   activate_credentials(std::move(loaded.compiled->credentials));
   snapshot_ = change.next;
+  names_->refresh();
   {
     std::lock_guard lock(compile_mutex_);
     compile_base_ = snapshot_;

