@@ -17,7 +17,7 @@ namespace {
 
 namespace log = telemetry::log;
 
-/// How long the start waits for names: requests that come before their target has an address fail.
+/// How long a start or a reload waits for names: requests that come before their target has an address fail.
 constexpr Duration kNamesTime = std::chrono::seconds(2);
 
 std::array<std::byte, 32> random_secret() {
@@ -210,22 +210,36 @@ void Runtime::request_reload() {
   compile_wanted_.notify_one();
 }
 
-void Runtime::finish_reload(Loaded loaded) {
-  if (stopping_) return;
+io::Task<> Runtime::finish_reload(Loaded loaded) {
+  co_await try_reload(std::move(loaded));
+  std::lock_guard done(compile_mutex_);
+  reload_finished_ = true;
+  compile_wanted_.notify_one();
+}
+
+io::Task<> Runtime::try_reload(Loaded loaded) {
+  if (loaded.compiled) {
+    names_->refresh();
+    co_await names_->first_answers(kNamesTime);
+  }
+  if (stopping_) co_return;
   auto refuse = [&](std::string_view why) {
     metrics_->add(services_->metrics.reloads()[telemetry::ReloadResult::kFailure]);
     log::error("reload refused, revision {} stays: {}", snapshot_->revision, why);
   };
   if (!loaded.compiled) {
     print_diagnostics(loaded.result.diagnostics);
-    return refuse("the configuration is not valid");
+    refuse("the configuration is not valid");
+    co_return;
   }
   // Whether new addresses can be had is known before anything changes.
   for (const ListenerSettings& listener : loaded.compiled->change.next->listeners) {
     auto probe = loop_.listen(listener.address, {.reuse_port = true});
-    if (!probe)
-      return refuse(fmt::format("listener `{}` cannot listen on {}: {}", listener.name,
-                                listener.address.text(), io::error_text(probe.error().code)));
+    if (!probe) {
+      refuse(fmt::format("listener `{}` cannot listen on {}: {}", listener.name, listener.address.text(),
+                         io::error_text(probe.error().code)));
+      co_return;
+    }
   }
   print_diagnostics(loaded.result.diagnostics);
   apply(std::move(loaded));
@@ -242,7 +256,6 @@ void Runtime::apply(Loaded loaded) {
   SnapshotChange change = loaded.compiled->change;
   activate_credentials(std::move(loaded.compiled->credentials));
   snapshot_ = change.next;
-  names_->refresh();
   {
     std::lock_guard lock(compile_mutex_);
     compile_base_ = snapshot_;

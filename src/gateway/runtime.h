@@ -51,7 +51,8 @@ class Runtime {
   bool start(Loaded loaded);
   void activate_credentials(CompiledCredentials credentials);
   void request_reload();
-  void finish_reload(Loaded loaded);
+  io::Task<> finish_reload(Loaded loaded);
+  io::Task<> try_reload(Loaded loaded);
   void apply(Loaded loaded);
   void begin_shutdown();
   void worker_ended();
