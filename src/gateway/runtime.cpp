@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "config/document_types.h"
+#include "io/cares/cares_resolver.h"
 #include "io/sleep.h"
 #include "telemetry/process_log.h"
 
@@ -15,6 +16,9 @@ namespace sluice::gateway {
 namespace {
 
 namespace log = telemetry::log;
+
+/// How long a start or a reload waits for names: requests that come before their target has an address fail.
+constexpr Duration kNamesTime = std::chrono::seconds(2);
 
 std::array<std::byte, 32> random_secret() {
   std::array<std::byte, 32> secret;
@@ -136,30 +140,46 @@ bool Runtime::start(Loaded loaded) {
         });
   }
 
-  // Ready once every worker listens; the first that cannot ends the start.
-  auto waiting = std::make_shared<size_t>(count);
+  resolver_ = std::make_unique<io::CaresResolver>(loop_, io::CaresResolver::Options{});
+  names_ = std::make_unique<Names>(loop_, *resolver_, compiler_->targets(), services_->epochs);
+  names_->refresh();
+
+  // The first worker that cannot listen ends the start.
+  auto waiting = std::make_shared<size_t>(count + 1);
+  auto arrived = [this, waiting] {
+    if (--*waiting == 0 && !stopping_) announce();
+  };
   for (auto& worker : workers_) {
-    worker->listen([this, waiting](std::expected<void, std::string> listened) {
-      loop_.post([this, waiting, outcome = std::move(listened)] {
+    worker->listen([this, arrived](std::expected<void, std::string> listened) {
+      loop_.post([this, arrived, outcome = std::move(listened)] {
         if (!outcome && !stopping_) {
           log::error("{}", outcome.error());
           exit_code_ = 1;
           begin_shutdown();
         }
-        if (--*waiting > 0 || stopping_) return;
-        ready_ = true;
-        metrics_->set(services_->metrics.config_revision(), static_cast<int64_t>(snapshot_->revision));
-        for (const ListenerSettings& listener : snapshot_->listeners)
-          log::info("listening on {} ({})", listener.address.text(), listener.name);
-        log::info("ready: revision {}, {} workers, io {}, status on {}", snapshot_->revision, workers_.size(),
-                  kIoName, status_->address().text());
-        if (options_.on_ready) options_.on_ready();
+        arrived();
       });
     });
   }
+  scope_.spawn(await_names(arrived));
   start_compile_thread();
   house_scope_.spawn(keep_house());
   return true;
+}
+
+io::Task<> Runtime::await_names(std::function<void()> then) {
+  co_await names_->first_answers(kNamesTime);
+  then();
+}
+
+void Runtime::announce() {
+  ready_ = true;
+  metrics_->set(services_->metrics.config_revision(), static_cast<int64_t>(snapshot_->revision));
+  for (const ListenerSettings& listener : snapshot_->listeners)
+    log::info("listening on {} ({})", listener.address.text(), listener.name);
+  log::info("ready: revision {}, {} workers, io {}, status on {}", snapshot_->revision, workers_.size(),
+            kIoName, status_->address().text());
+  if (options_.on_ready) options_.on_ready();
 }
 
 void Runtime::register_sources() {
@@ -178,6 +198,7 @@ io::Task<> Runtime::keep_house() {
     auto slept = co_await io::sleep_for(loop_, std::chrono::seconds(1), house_token_);
     if (!slept) co_return;
     services_->credentials.collect();
+    names_->collect();
   }
 }
 
@@ -189,22 +210,36 @@ void Runtime::request_reload() {
   compile_wanted_.notify_one();
 }
 
-void Runtime::finish_reload(Loaded loaded) {
-  if (stopping_) return;
+io::Task<> Runtime::finish_reload(Loaded loaded) {
+  co_await try_reload(std::move(loaded));
+  std::lock_guard done(compile_mutex_);
+  reload_finished_ = true;
+  compile_wanted_.notify_one();
+}
+
+io::Task<> Runtime::try_reload(Loaded loaded) {
+  if (loaded.compiled) {
+    names_->refresh();
+    co_await names_->first_answers(kNamesTime);
+  }
+  if (stopping_) co_return;
   auto refuse = [&](std::string_view why) {
     metrics_->add(services_->metrics.reloads()[telemetry::ReloadResult::kFailure]);
     log::error("reload refused, revision {} stays: {}", snapshot_->revision, why);
   };
   if (!loaded.compiled) {
     print_diagnostics(loaded.result.diagnostics);
-    return refuse("the configuration is not valid");
+    refuse("the configuration is not valid");
+    co_return;
   }
   // Whether new addresses can be had is known before anything changes.
   for (const ListenerSettings& listener : loaded.compiled->change.next->listeners) {
     auto probe = loop_.listen(listener.address, {.reuse_port = true});
-    if (!probe)
-      return refuse(fmt::format("listener `{}` cannot listen on {}: {}", listener.name,
-                                listener.address.text(), io::error_text(probe.error().code)));
+    if (!probe) {
+      refuse(fmt::format("listener `{}` cannot listen on {}: {}", listener.name, listener.address.text(),
+                         io::error_text(probe.error().code)));
+      co_return;
+    }
   }
   print_diagnostics(loaded.result.diagnostics);
   apply(std::move(loaded));

@@ -11,6 +11,7 @@
 
 #include "config/loader.h"
 #include "gateway/compiler.h"
+#include "gateway/names.h"
 #include "gateway/services.h"
 #include "gateway/status_server.h"
 #include "gateway/worker_thread.h"
@@ -50,13 +51,17 @@ class Runtime {
   bool start(Loaded loaded);
   void activate_credentials(CompiledCredentials credentials);
   void request_reload();
-  void finish_reload(Loaded loaded);
+  io::Task<> finish_reload(Loaded loaded);
+  io::Task<> try_reload(Loaded loaded);
   void apply(Loaded loaded);
   void begin_shutdown();
   void worker_ended();
   void on_signal(int signal);
   io::Task<> shut_down();
   io::Task<> keep_house();
+  /// Once every worker listens and names have their first answers, or have waited long enough for them.
+  void announce();
+  io::Task<> await_names(std::function<void()> then);
   void register_sources();
 
   void start_compile_thread();
@@ -71,6 +76,8 @@ class Runtime {
   io::EpollLoop loop_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<Compiler> compiler_;
+  std::unique_ptr<io::Resolver> resolver_;
+  std::unique_ptr<Names> names_;
   telemetry::WorkerMetrics* metrics_ = nullptr;  // the main loop's own
   std::unique_ptr<telemetry::LogWriter> log_;
   std::shared_ptr<const Snapshot> snapshot_;

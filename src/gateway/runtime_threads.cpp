@@ -67,12 +67,8 @@ void Runtime::run_compile_thread() {
     if (!requested) continue;
     lock.unlock();
     auto loaded = std::make_unique<Loaded>(load());
-    loop_.post([this, result = std::move(loaded)]() mutable {
-      finish_reload(std::move(*result));
-      std::lock_guard done(compile_mutex_);
-      reload_finished_ = true;
-      compile_wanted_.notify_one();
-    });
+    loop_.post(
+        [this, result = std::move(loaded)]() mutable { scope_.spawn(finish_reload(std::move(*result))); });
     // The next compilation starts from what this one has made active, so it waits for that.
     lock.lock();
     compile_wanted_.wait(lock, [this] { return reload_finished_ || compile_stop_; });
@@ -146,6 +142,8 @@ io::Task<> Runtime::shut_down() {
   }
   house_token_.cancel(io::CancelReason::kDrain);
   co_await house_scope_.join();
+  names_->stop();
+  co_await names_->join();
   status_->stop();
   co_await status_->join();
   loop_.stop();

@@ -31,6 +31,13 @@ def test_sighup_takes_the_new_document(t):
     check.equal((client.get("/gone").status, client.get("/mark").status), (200, 404))
 
 
+def test_a_new_name_has_addresses_before_the_first_request(t):
+    """Its requests come the moment the new document is active."""
+    gateway = t.gateway(_marked("first"), {"echo": t.echo()})
+    gateway.reload(_marked("second").replace("127.0.0.1", "localhost"))
+    check.equal(t.client(gateway).get("/a").status, 200)
+
+
 def test_under_load_nothing_fails(t):
     """Kept connections go on through 20 reloads; every answer is right and whole."""
     echo = t.echo()
