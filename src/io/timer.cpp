@@ -29,7 +29,11 @@ void TimerWheel::place(Timer& timer) {
   int slot;
   if (level >= kLevels) {
     level = kLevels - 1;
-    slot = static_cast<int>((tick_ >> (kSlotBits * level)) + kSlots - 1) & (kSlots - 1);
+    int shift = kSlotBits * level;
+    // Across the end of the span, but perhaps near: the coarsest level is a ring. What is farther than once
+    // around waits in the last slot.
+    uint64_t farthest = (tick_ >> shift) + kSlots - 1;
+    slot = static_cast<int>(std::min(due >> shift, farthest)) & (kSlots - 1);
   } else {
     slot = static_cast<int>(due >> (kSlotBits * level)) & (kSlots - 1);
   }
