@@ -13,6 +13,9 @@ namespace sluice::io {
 
 namespace {
 constexpr uint8_t kFullReadsBeforeLarge = 2;
+/// A read this short says that the transfers on this connection are small again. Between it and a full one
+/// nothing is known: the last read of a large body is seldom full.
+constexpr uint32_t kSmallReadBytes = BufferPool::kSmallBytes / 4;
 constexpr size_t kMaxPieces = 16;
 }  // namespace
 
@@ -69,10 +72,10 @@ bool EpollStream::try_read(Result<Lease>& result) {
     bytes_read_ += static_cast<uint64_t>(n);
     bool full = static_cast<uint32_t>(n) == buffer->capacity;
     if (!full && !hung_up_) readable_ = false;
-    if (!full)
+    if (full)
+      full_reads_ = std::min<uint8_t>(full_reads_ + 1, kFullReadsBeforeLarge);
+    else if (static_cast<uint32_t>(n) < kSmallReadBytes)
       full_reads_ = 0;
-    else if (full_reads_ < kFullReadsBeforeLarge)
-      ++full_reads_;
     result = std::move(lease);
     return true;
   }

@@ -55,7 +55,7 @@ class EpollStream final : public Stream, private EpollTarget {
   bool hung_up_ = false;   // the peer's end or an error has been seen: a short read is not the last one
   bool ended_ = false;     // the end was delivered
   bool connecting_ = false;
-  uint8_t full_reads_ = 0;  // in a row; after two, larger buffers are lent
+  uint8_t full_reads_ = 0;  // since the last small one; after two, larger buffers are lent
   std::coroutine_handle<> reader_;
   std::coroutine_handle<> writer_;
   Result<Lease>* read_result_ = nullptr;  // of a waiting read
