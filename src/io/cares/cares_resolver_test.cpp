@@ -27,6 +27,7 @@ struct Record {
 struct Answer {
   uint8_t code = kNoError;
   std::vector<Record> records = {};
+  bool truncated = false;  // ask again by TCP
 };
 
 /// A name server on the loop under test: answers each question as the test says.
@@ -56,7 +57,43 @@ class Server final : private EpollTarget {
     for (auto& [asker, question] : silent_) send(asker, question, answer);
   }
 
+  /// One connection, on the same port: each answer behind its length, RFC 1035, section 4.2.2.
+  Task<> serve_tcp(Answers answers, CancelToken& token) {
+    auto listener = loop_.listen(Address::loopback(port_), {});
+    EXPECT_TRUE(listener);
+    (*listener)->bind(token);
+    auto stream = co_await (*listener)->accept();
+    if (!stream) co_return;
+    (*stream)->bind(token);
+    std::string received;
+    for (;;) {
+      auto lease = co_await (*stream)->read();
+      if (!lease || lease->empty()) co_return;
+      received += lease->bytes();
+      while (received.size() > 2) {
+        size_t size =
+            static_cast<size_t>(static_cast<uint8_t>(received[0]) << 8) + static_cast<uint8_t>(received[1]);
+        if (received.size() < 2 + size) break;
+        std::string question = received.substr(2, size);
+        received.erase(0, 2 + size);
+        uint16_t type = type_of(question);
+        auto answer = answers(type);
+        std::string reply = reply_to(question, *answer);
+        reply = number(static_cast<uint32_t>(reply.size()), 2) + reply;
+        iovec piece{.iov_base = reply.data(), .iov_len = reply.size()};
+        auto written = co_await (*stream)->write(std::span(&piece, 1));
+        if (!written) co_return;
+      }
+    }
+  }
+
  private:
+  static uint16_t type_of(std::string& question) {
+    size_t end = question.find('\0', 12) + 1;  // of the name
+    question.resize(end + 4);
+    return static_cast<uint16_t>(static_cast<uint8_t>(question[end]) << 8 |
+                                 static_cast<uint8_t>(question[end + 1]));
+  }
   static std::string number(uint32_t value, int bytes) {
     std::string out;
     for (int i = bytes - 1; i >= 0; --i) out.push_back(static_cast<char>(value >> (8 * i)));
@@ -70,10 +107,7 @@ class Server final : private EpollTarget {
       if (size < 16) return;
       ++questions_;
       std::string question(packet, static_cast<size_t>(size));
-      size_t end = question.find('\0', 12) + 1;  // of the name
-      auto type = static_cast<uint16_t>(static_cast<uint8_t>(question[end]) << 8 |
-                                        static_cast<uint8_t>(question[end + 1]));
-      question.resize(end + 4);
+      uint16_t type = type_of(question);
       auto answer = answers_(type);
       if (answer)
         send(asker, question, *answer);
@@ -81,13 +115,18 @@ class Server final : private EpollTarget {
         silent_.emplace_back(asker, question);
     }
   }
-  void send(SocketAddress asker, const std::string& question, const Answer& answer) {
-    std::string reply = question.substr(0, 2) + number(0x8180u | answer.code, 2) + number(1, 2) +
+  static std::string reply_to(const std::string& question, const Answer& answer) {
+    std::string reply = question.substr(0, 2) +
+                        number(0x8180u | (answer.truncated ? 0x0200u : 0u) | answer.code, 2) + number(1, 2) +
                         number(static_cast<uint32_t>(answer.records.size()), 2) + number(0, 4) +
                         question.substr(12);
     for (const Record& record : answer.records)
       reply += number(0xC00C, 2) + number(record.type, 2) + number(1, 2) + number(record.ttl, 4) +
                number(static_cast<uint32_t>(record.data.size()), 2) + record.data;
+    return reply;
+  }
+  void send(SocketAddress asker, const std::string& question, const Answer& answer) {
+    std::string reply = reply_to(question, answer);
     sendto(socket_, reply.data(), reply.size(), 0, asker.get(), asker.size());
   }
 
@@ -183,6 +222,32 @@ TEST_F(CaresResolverTest, EachAddressIsThereOnce) {
   auto found = resolve(resolver, "service.test");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->addresses.size(), 10u);
+}
+
+TEST_F(CaresResolverTest, TruncatedAnswerComesByTcpAndAddressesAreBounded) {
+  Server server(loop_, [](uint16_t) { return Answer{.truncated = true}; });
+  auto answers = [](uint16_t type) -> Answer {
+    Answer answer;
+    if (type == kTypeA)
+      for (int i = 0; i < 200; ++i) answer.records.push_back({kTypeA, 60, record_a({192, 0, 2, i})});
+    return answer;
+  };
+  CancelToken serving;
+  TaskScope servers;
+  {
+    CaresResolver resolver(loop_, server.options());
+    {
+      CurrentLoop current(loop_);
+      servers.spawn(server.serve_tcp(answers, serving));
+    }
+    auto found = resolve(resolver, "large.test");
+    EXPECT_TRUE(found);
+    if (found) EXPECT_EQ(found->addresses.size(), CaresResolver::kMaxAddresses);
+  }
+  serving.cancel(CancelReason::kDrain);
+  loop_.post([this] { loop_.stop(); });
+  loop_.run();
+  EXPECT_EQ(servers.active(), 0u);
 }
 
 TEST_F(CaresResolverTest, NameErrorIsUnresolved) {
