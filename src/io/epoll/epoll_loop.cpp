@@ -134,6 +134,7 @@ Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& address, List
 }
 
 Task<Result<std::unique_ptr<Stream>>> EpollLoop::connect(Address address, CancelToken& token) {
+  if (token.cancelled()) co_return fail(ErrorCode::kCancelled);
   auto stream = EpollStream::start_connect(*this, address);
   if (!stream) co_return std::unexpected(stream.error());
   (*stream)->bind(token);
