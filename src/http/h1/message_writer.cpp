@@ -34,7 +34,18 @@ io::Task<WriteResult> write_message(io::Loop& loop, io::Stream& sink, std::strin
   Pieces pieces;
   pieces.add(head);
   if (framing.framing == Framing::kNone || !body.stream) {
+    if (framing.framing == Framing::kLength && body.bytes.size() != framing.length) {
+      result.outcome = WriteResult::Outcome::kSourceFailed;
+      result.source_error = kWrongLengthError;
+      co_return result;
+    }
+    ChunkLine line(body.bytes.size());
+    bool chunked = framing.framing == Framing::kChunked;
+    bool framed = chunked && !body.bytes.empty();  // a chunk of size zero would be the last one
+    if (framed) pieces.add(line.text());
     if (framing.framing != Framing::kNone) pieces.add(body.bytes);
+    if (framed) pieces.add(kChunkEnd);
+    if (chunked) pieces.add(kLastChunk);
     watch.waiting = Waiting::kSink;
     auto written = co_await sink.write(pieces.all());
     watch.waiting = Waiting::kNobody;

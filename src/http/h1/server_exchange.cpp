@@ -141,7 +141,7 @@ io::Task<SendOutcome> Http1Exchange::send(Response& response, Body body, Transfe
     using Kind = BodyLength::Kind;
     if (response.body.kind == Kind::kUnknown)
       framing.framing = http10 ? Framing::kUntilClose : Framing::kChunked;
-    else if (response.body.kind == Kind::kKnown && !body.empty())
+    else if (response.body.kind == Kind::kKnown)
       framing = {Framing::kLength, response.body.bytes};
   }
 
