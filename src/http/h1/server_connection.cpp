@@ -100,7 +100,9 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
     connection.set_active(true);
     bool again = co_await connection.serve_request();
     connection.set_active(false);
-    if (!again || connection.draining_) break;
+    // The response may have promised to go on: what has arrived since is answered, for closing over it would
+    // reset the connection and may take that response with it (RFC 9112, section 9.6).
+    if (!again || (connection.draining_ && !connection.stream_->dirty())) break;
     connection.timer_.reset();
   }
 }
