@@ -50,7 +50,7 @@ io::Task<Http1Exchange::Head> Http1Exchange::read_head() {
   HeadBuffer head(arena);
   for (;;) {
     auto lease = co_await stream_.read();
-    if (!lease) co_return read_failed(lease.error());
+    if (!lease) co_return read_failed(lease.error(), !scanner.idle());
     if (lease->empty()) {
       // An end between requests is the normal one; within a head nobody is left who could be answered.
       if (scanner.idle()) co_return Head::kNothing;
@@ -68,9 +68,8 @@ io::Task<Http1Exchange::Head> Http1Exchange::read_head() {
   }
 }
 
-Http1Exchange::Head Http1Exchange::read_failed(const io::Error& error) {
-  bool something = stream_.bytes_read() != read_before_;
-  if (error.code == io::ErrorCode::kCancelled && timer.expired() == Phase::kHead && something)
+Http1Exchange::Head Http1Exchange::read_failed(const io::Error& error, bool begun) {
+  if (error.code == io::ErrorCode::kCancelled && timer.expired() == Phase::kHead && begun)
     return refuse(kRequestTimeoutError);
   return Head::kNothing;
 }

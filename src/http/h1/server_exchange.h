@@ -40,7 +40,7 @@ class Http1Exchange final : public ServerExchange {
   void abandon() override;
 
  private:
-  Head read_failed(const io::Error& error);
+  Head read_failed(const io::Error& error, bool begun);
   Head refuse(const Error& error);
   void accept(std::string_view head);
   void skip_rest_at_hand();
