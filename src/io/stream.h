@@ -83,6 +83,8 @@ class Stream : public Cancellable {
   /// For progress timeouts: bytes that have passed so far.
   uint64_t bytes_read() const { return bytes_read_; }
   uint64_t bytes_written() const { return bytes_written_; }
+  /// Bytes read so far, without those that `unread` gave back.
+  uint64_t bytes_taken() const { return bytes_read_ - unread_.size(); }
 
  protected:
   /// Each returns true with `result` set when it is done, or false when it would wait.

@@ -41,7 +41,7 @@ Http1Exchange::Http1Exchange(ServerConnection& connection, Arena& exchange_arena
                      connection.stream_->peer(), connection.listener_),
       connection_(connection),
       stream_(*connection.stream_),
-      read_before_(stream_.bytes_read()),
+      read_before_(stream_.bytes_taken()),
       written_before_(stream_.bytes_written()) {}
 
 io::Task<Http1Exchange::Head> Http1Exchange::read_head() {
@@ -103,7 +103,7 @@ void Http1Exchange::limit_request_body(uint64_t bytes) {
   if (body_) body_->limit(bytes);
 }
 
-uint64_t Http1Exchange::request_bytes() const { return stream_.bytes_read() - read_before_; }
+uint64_t Http1Exchange::request_bytes() const { return stream_.bytes_taken() - read_before_; }
 uint64_t Http1Exchange::response_bytes() const { return stream_.bytes_written() - written_before_; }
 
 io::Task<void> Http1Exchange::send_informational(const Response& response) {
