@@ -62,7 +62,11 @@ io::Task<bool> ServerConnection::serve_request() {
   Http1Exchange exchange(*this, arena, request);
   auto head = co_await exchange.read_head();
   if (head == Http1Exchange::Head::kNothing) co_return false;
-  co_await handler_.handle(exchange);
+  try {
+    co_await handler_.handle(exchange);
+  } catch (...) {
+    exchange.abandon();  // a bug above us: what was sent must not look complete
+  }
   auto next = co_await exchange.finish();
   if (next == Http1Exchange::Next::kLinger) co_await close_lingering();
   co_return next == Http1Exchange::Next::kKeepAlive;

@@ -114,6 +114,23 @@ TEST_F(ServerConnectionTest, SlowHeadIsAnsweredWith408) {
   EXPECT_LE(client.ended_at - start, 14s);
 }
 
+// Its first bytes came together with the request before it.
+TEST_F(ServerConnectionTest, SlowPipelinedHeadIsAnsweredWith408) {
+  RawClient client(world, client_loop, address);
+  client.send(get("/a") + "GET /b HT");
+  world.run_for(15s);
+  EXPECT_THAT(handler.log, ElementsAre("GET /a", "refused request_timeout"));
+  EXPECT_THAT(client.received, HasSubstr("okHTTP/1.1 408 "));
+}
+
+TEST_F(ServerConnectionTest, BytesOfPipelinedRequestsAreCountedEachToItsOwn) {
+  RawClient client(world, client_loop, address);
+  client.send(get("/a") + post("/echo", "body", 4) + get("/longer"));
+  world.run_for(1s);
+  EXPECT_THAT(handler.request_bytes,
+              ElementsAre(get("/a").size(), post("/echo", "body", 4).size(), get("/longer").size()));
+}
+
 TEST_F(ServerConnectionTest, ConnectionWithoutAByteEndsSilently) {
   RawClient client(world, client_loop, address);
   world.run_for(11s);
@@ -368,11 +385,22 @@ TEST_F(ServerConnectionTest, ExceptionEndsOnlyItsConnection) {
   client.send(get("/throws"));
   world.run_for(1s);
   EXPECT_EQ(client.received, "");
-  EXPECT_NE(client.state, State::kOpen);
+  EXPECT_EQ(client.state, State::kReset);
   EXPECT_EQ(handler.open, 1);
+  // It does not stay in the scope of all connections either, to come up when they are joined.
+  EXPECT_THAT(handler.log, ElementsAre(""));
   other.send(get("/a"));
   world.run_for(1s);
   EXPECT_THAT(other.received, EndsWith("ok"));
+}
+
+// To an HTTP/1.0 client the end of the connection would be the end of the body (RFC 9112, section 6.3).
+TEST_F(ServerConnectionTest, ExceptionAmidABodyIsAResetAndNotAnEnd) {
+  RawClient client(world, client_loop, address);
+  client.send(get10("/throws-late"));
+  world.run_for(1s);
+  EXPECT_THAT(client.received, EndsWith("looks whole"));
+  EXPECT_EQ(client.state, State::kReset);
 }
 
 }  // namespace

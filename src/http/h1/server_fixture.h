@@ -45,10 +45,32 @@ class PieceBody final : public BodyReader {
   bool breaks_;
 };
 
+/// One whose reader has a bug: a moment after the first piece it throws.
+class ThrowingBody final : public BodyReader {
+ public:
+  ThrowingBody(io::Loop& loop, io::CancelToken& token) : loop_(loop), token_(token) {}
+  bool try_read(ChunkResult& result) override {
+    if (std::exchange(read_, true)) return false;
+    result = Chunk{.bytes = "looks whole"};
+    return true;
+  }
+
+ private:
+  io::Task<ChunkResult> wait_read() override {
+    co_await io::sleep_for(loop_, 10ms, token_);
+    throw std::runtime_error("body");
+    co_return ChunkResult();
+  }
+  io::Loop& loop_;
+  io::CancelToken& token_;
+  bool read_ = false;
+};
+
 /// What it does depends on the path; `log` has a line for each request.
 class PathHandler final : public RequestHandler {
  public:
   std::vector<std::string> log;
+  std::vector<uint64_t> request_bytes;
   Limits bounds;
   ServerTimeouts times{.header = 10s, .body_progress = 10s, .keep_alive = 75s};
   int open = 0;
@@ -118,6 +140,10 @@ class PathHandler final : public RequestHandler {
       co_await exchange.send_informational(hint);
       response.status = 204;
       outcome = co_await exchange.send(response, Body::none(), sending);
+    } else if (path == "/throws-late") {
+      ThrowingBody body(exchange.loop, exchange.token);
+      response.body = BodyLength::unknown();
+      outcome = co_await exchange.send(response, Body::of(body), sending);
     } else if (path == "/throws") {
       throw std::runtime_error("handler");
     } else {
@@ -131,6 +157,7 @@ class PathHandler final : public RequestHandler {
     if (outcome == SendOutcome::kClientFailed) text += " client-failed";
     if (outcome == SendOutcome::kSourceFailed) text += " source-failed";
     log[line] = text;
+    request_bytes.push_back(exchange.request_bytes());
   }
 
  private:
