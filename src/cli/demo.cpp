@@ -9,10 +9,9 @@
 
 #include "cli/demo_config.h"
 #include "http/date.h"
-#include "http/h1/server_connection.h"
+#include "http/h1/accept_loop.h"
 #include "io/epoll/epoll_loop.h"
 #include "io/scope.h"
-#include "io/sleep.h"
 
 namespace sluice::cli {
 
@@ -47,14 +46,9 @@ class Backend final : public http::RequestHandler {
     co_await exchange.send(response, sent, bounds);
   }
 
-  io::Task<> accept(io::Listener& listener) {
-    for (;;) {
-      auto stream = co_await listener.accept();
-      if (stream)
-        scope_.spawn(http::h1::serve_connection(loop_, std::move(*stream), *this, 0, connections_));
-      else if (stream.error().code == io::ErrorCode::kCancelled)
-        co_return;
-    }
+  io::Task<> accept(io::Listener& listener, io::CancelToken& token) {
+    http::h1::AcceptTarget target{loop_, *this, 0, connections_, scope_};
+    co_await http::h1::accept_connections(listener, target, token);
   }
   void drain() {
     connections_.for_each([](http::h1::ServerConnection& connection) { connection.drain(); });
@@ -116,7 +110,7 @@ class DemoBackends::Server {
                                            io::error_text(listener.error().code)));
       listeners_[i] = std::move(*listener);
       listeners_[i]->bind(token_);
-      accepting_.spawn(backends_[i].accept(*listeners_[i]));
+      accepting_.spawn(backends_[i].accept(*listeners_[i], token_));
     }
     thread_ = std::thread([this] {
       loop_.run();

@@ -207,7 +207,7 @@ int explain(const ExplainOptions& options) {
   Telling telling;
   std::string misuse = read_request(options, arena, request, telling);
   gateway::RequestView view{.listener = snapshot.listeners.front().number,
-                            .host = request.authority.substr(0, request.authority.rfind(':')),
+                            .host = http::host_of(request.authority),
                             .path = request.path,
                             .method = request.method,
                             .method_text = request.method_text,

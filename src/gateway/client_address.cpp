@@ -76,11 +76,8 @@ bool is_forwarding(FieldName name) {
 
 /// Some servers read `_` as `-` (CGI does): a name that becomes one of ours that way is never passed on.
 bool is_disguised(std::string_view name) {
-  constexpr size_t kLongestName = 32;
-  if (name.size() > kLongestName || name.find('_') == std::string_view::npos) return false;
-  char plain[kLongestName];
-  for (size_t i = 0; i < name.size(); ++i) plain[i] = name[i] == '_' ? '-' : name[i];
-  FieldName id = http::intern_field_name({plain, name.size()});
+  if (name.find('_') == std::string_view::npos) return false;
+  FieldName id = http::intern_dashed_field_name(name);
   return is_reserved(id) || is_forwarding(id) || id == FieldName::kXRequestId || id == FieldName::kHost ||
          id == FieldName::kContentLength || id == FieldName::kTransferEncoding ||
          id == FieldName::kAuthorization || id == FieldName::kVia;

@@ -48,6 +48,9 @@ class Compilation {
   std::shared_ptr<const Chain> compile_chain(const Place& place, const config::Route* route);
   std::shared_ptr<const Policy> compile_policy(const config::PolicyEntry& entry, const PolicyType& type,
                                                const std::string& identity);
+  std::shared_ptr<const Policy> build_policy(const config::PolicyEntry& entry, const PolicyType& type,
+                                             const std::string& identity);
+  void check_fit(const Place& place, const std::vector<std::string>& parameters);
   void warn_about_identity(const std::vector<config::ChainLink>& links);
   std::vector<UpstreamChoice> upstreams_of(const config::Api& api, const config::Route* route);
   CompiledCredentials compile_credentials();
@@ -62,12 +65,17 @@ class Compilation {
   std::unordered_map<std::string_view, std::shared_ptr<const Upstream>> upstreams_;
   std::unordered_map<std::string_view, ContentDigest> upstream_digests_;
   std::unordered_map<std::string_view, uint16_t> listeners_;
+  std::unordered_map<std::string_view, const std::shared_ptr<const ApiNode>*> previous_apis_;
+  std::unordered_map<const config::PolicyEntry*, std::shared_ptr<const Policy>>
+      compiled_policies_;  // null: refused
 };
 
 std::unique_ptr<Compiled> Compilation::run() {
   auto next = std::make_shared<Snapshot>();
   compile_settings(*next);
   compile_upstreams();
+  if (previous_)
+    for (const auto& node : previous_->apis) previous_apis_.emplace(node->entry.spec.name, &node);
 
   std::vector<ApiEntry> entries;
   for (auto& [name, api] : document_.apis) {
@@ -118,7 +126,6 @@ void Compilation::compile_settings(Snapshot& next) {
         io::Address::parse_ip(listener.address.host, listener.address.port).value_or(io::Address{});
     next.listeners.push_back({listener.name, number, address});
   }
-  services_.metrics.set_per_route(gateway.metrics.per_route);
 
   // All that every route inherits: what changes here changes them all.
   gateway_digest_ = combine(digest_of_struct(gateway), digest_of_struct(document_.policies));
@@ -169,11 +176,9 @@ std::shared_ptr<const ApiNode> Compilation::compile_api(const std::string& name,
   }
 
   const ApiNode* before = nullptr;
-  if (previous_) {
-    for (const auto& node : previous_->apis) {
-      if (node->digest == digest) return node;
-      if (node->entry.spec.name == name) before = node.get();
-    }
+  if (auto known = previous_apis_.find(name); known != previous_apis_.end()) {
+    if ((*known->second)->digest == digest) return *known->second;
+    before = known->second->get();
   }
   std::unordered_map<ContentDigest, const std::shared_ptr<const RoutePlan>*, ContentDigest::Hash> known;
   if (before)
@@ -240,8 +245,8 @@ std::shared_ptr<const RoutePlan> Compilation::compile_route(const Place& place, 
                                                             uint32_t number) {
   auto plan = make_plan(place, place.route, place.route_name);
   for (std::string_view parameter : router.parameter_names(number)) plan->parameters.emplace_back(parameter);
-  RouteAction action{document_.gateway, *place.api, place.route, upstreams_of(*place.api, place.route),
-                     plan->parameters};
+  check_fit(place, plan->parameters);
+  RouteAction action{place.route, upstreams_of(*place.api, place.route), plan->parameters};
   auto handler = compiler_.handlers_.build(action);
   if (handler)
     plan->handler = std::move(*handler);
@@ -251,12 +256,26 @@ std::shared_ptr<const RoutePlan> Compilation::compile_route(const Place& place, 
   return plan;
 }
 
+void Compilation::check_fit(const Place& place, const std::vector<std::string>& parameters) {
+  std::span<const config::PolicyEntry> of_route;
+  if (place.route) of_route = place.route->policies;
+  for (const config::ChainLink& link :
+       config::resolve_chain(document_.policies, place.api->policies, of_route)) {
+    const PolicyType* type = compiler_.policies_.type(link.policy->type);
+    if (!type->unfit_for) continue;
+    std::string why = type->unfit_for(link.policy->config.get(), parameters);
+    if (!why.empty())
+      diagnostics_.error(link.policy->origin, "policy",
+                         fmt::format("`{}` on route `{}` of API `{}`: {}", type->name, place.route_name,
+                                     place.api_name, why));
+  }
+}
+
 std::shared_ptr<RoutePlan> Compilation::make_plan(const Place& place, const config::Route* route,
                                                   std::string_view route_name) {
   auto plan = std::make_shared<RoutePlan>(services_.plan_slots);
   plan->api = place.api_name;
   plan->route = route_name;
-  plan->identity = hash64(plan->api + "\n" + plan->route);
   plan->chain = compile_chain(place, route);
   plan->metrics = services_.metrics.route(plan->api, plan->route);
   config::EffectiveSettings settings = config::effective_settings(document_.gateway, place.api, route);
@@ -306,6 +325,14 @@ std::shared_ptr<const Chain> Compilation::compile_chain(const Place& place, cons
 std::shared_ptr<const Policy> Compilation::compile_policy(const config::PolicyEntry& entry,
                                                           const PolicyType& type,
                                                           const std::string& identity) {
+  // An entry of the gateway or of an API is in the chain of each of its routes.
+  auto [compiled, first] = compiled_policies_.try_emplace(&entry);
+  if (first) compiled->second = build_policy(entry, type, identity);
+  return compiled->second;
+}
+
+std::shared_ptr<const Policy> Compilation::build_policy(const config::PolicyEntry& entry,
+                                                        const PolicyType& type, const std::string& identity) {
   config::JsonWriter json(false);
   entry.schema_of_config->write(entry.config.get(), json);
   ContentDigest digest = combine(digest_of(identity), digest_of(json.text()));
@@ -399,6 +426,7 @@ std::unique_ptr<Compiled> Compiler::compile(config::Document& document,
   forget(known_policies_);
   forget(known_chains_);
   forget(known_upstreams_);
+  targets_.forget_unused();
   return Compilation(*this, document, previous.get(), diagnostics).run();
 }
 

@@ -6,6 +6,7 @@
 #include "gateway/worker.h"
 #include "http/syntax.h"
 #include "http/transfer_errors.h"
+#include "http/uri.h"
 
 namespace sluice::gateway {
 
@@ -34,9 +35,9 @@ constexpr int kMostPasses = 3;
 
 /// What stands against a request once it is routed: answered after the chain that it must pass anyway.
 struct Verdict {
-  const RoutePlan* plan;
+  const RoutePlan* plan = nullptr;
   const Refusal* refusal = nullptr;  // null: the plan's handler answers, or we do for `OPTIONS *`
-  std::string_view allow;
+  std::string_view allow = {};
 };
 
 Refusal refusal_of(const http::Error& error) {
@@ -59,11 +60,11 @@ bool passed_too_often(const http::Fields& fields) {
   return passes >= kMostPasses;
 }
 
-std::string_view host_of(std::string_view authority) {
-  size_t colon = authority.rfind(':');
-  if (colon == std::string_view::npos || authority.find(']', colon) != std::string_view::npos)
-    return authority;
-  return authority.substr(0, colon);
+/// How much body is known to come or has come already.
+uint64_t known_body_bytes(const Exchange& exchange, const std::optional<PrefixedBody>& prefixed) {
+  const http::BodyLength& announced = exchange.request.body;
+  if (announced.kind == http::BodyLength::Kind::kKnown) return announced.bytes;
+  return prefixed ? prefixed->prefix().bytes.size() : 0;
 }
 
 /// One request's way to its plan.
@@ -72,7 +73,7 @@ class Routing {
   Routing(Exchange& exchange, const Snapshot& snapshot) : exchange_(exchange), snapshot_(snapshot) {
     const http::Request& request = exchange.request;
     view_ = {.listener = exchange.server.listener,
-             .host = host_of(request.authority),
+             .host = http::host_of(request.authority),
              .path = request.path,
              .method = request.method,
              .method_text = request.method_text,
@@ -81,53 +82,48 @@ class Routing {
              .unmerged = request.path_unmerged};
   }
 
-  /// False: a body condition decides; ask again with the body's beginning.
-  bool decide(const BodyPrefix* body, Verdict& verdict) {
+  /// Without a plan: a body condition decides; ask again with the body's beginning.
+  Verdict decide(const BodyPrefix* body) {
     const http::Request& request = exchange_.request;
-    verdict = {snapshot_.unmatched.get(), nullptr, {}};
+    Verdict verdict{snapshot_.unmatched.get(), nullptr, {}};
     if (passed_too_often(request.fields)) {
       verdict.refusal = &kLoop;
-      return true;
+      return verdict;
     }
     if (request.method == http::Method::kTrace || request.method == http::Method::kConnect) {
       verdict.refusal = &kMethodNotAllowed;
       verdict.allow = kGatewayAllow;
-      return true;
+      return verdict;
     }
     if (request.path == "*") {  // about the server itself (RFC 9110, section 9.3.7)
       verdict.allow = kGatewayAllow;
-      return true;
+      return verdict;
     }
+    bool slashes = request.had_repeated_slash || request.had_encoded_slash;
+    if (slashes && refused_by_api(verdict)) return verdict;
+
     const RootRouter& router = *snapshot_.router;
     Match& match = exchange_.match;
-    if (request.had_repeated_slash || request.had_encoded_slash) {
-      if (refused_by_api(verdict)) return true;
-    }
     match = router.match(view_, body);
-    switch (match.outcome) {
-      case Outcome::kNeedBody:
-        return false;
-      case Outcome::kMatched: {
-        const ApiNode& api = *snapshot_.apis[match.api];
-        verdict.plan = api.routes[match.route].get();
-        exchange_.request.path = match.path;  // with repeated slashes where the API keeps them
-        if (verdict.plan->strip_path) strip_prefix(match.prefix_size);
-        return true;
-      }
-      case Outcome::kNoApi:
-        verdict.refusal = &kNoRoute;
-        return true;
-      case Outcome::kNoRoute:
-        verdict.plan = snapshot_.apis[match.api]->unmatched.get();
-        verdict.refusal = &kNoRoute;
-        return true;
-      case Outcome::kMethodNotAllowed:
-        verdict.plan = snapshot_.apis[match.api]->unmatched.get();
-        verdict.refusal = &kMethodNotAllowed;
-        verdict.allow = exchange_.arena.copy(router.allow(view_, body));
-        return true;
+    if (match.outcome == Outcome::kNeedBody) return {};
+    if (match.outcome == Outcome::kNoApi) {
+      verdict.refusal = &kNoRoute;
+      return verdict;
     }
-    return true;
+    const ApiNode& api = *snapshot_.apis[match.api];
+    if (match.outcome == Outcome::kMatched) {
+      verdict.plan = api.routes[match.route].get();
+      exchange_.request.path = match.path;  // with repeated slashes where the API keeps them
+      if (verdict.plan->strip_path) strip_prefix(match.prefix_size);
+      return verdict;
+    }
+    verdict.plan = api.unmatched.get();
+    verdict.refusal = &kNoRoute;
+    if (match.outcome == Outcome::kMethodNotAllowed) {
+      verdict.refusal = &kMethodNotAllowed;
+      verdict.allow = exchange_.arena.copy(router.allow(view_, body));
+    }
+    return verdict;
   }
 
  private:
@@ -163,10 +159,28 @@ class Routing {
 
 }  // namespace
 
+io::Task<std::optional<http::Error>> Worker::read_prefix(Exchange& exchange, PrefixedBody& body) {
+  http::ServerExchange& server = exchange.server;
+  if (server.expects_continue) {
+    http::Response proceed(exchange.arena);
+    proceed.status = 100;
+    co_await server.send_informational(proceed);
+    server.expects_continue = false;
+    exchange.request.fields.remove(FieldName::kExpect);
+  }
+  server.timer.begin(http::Phase::kHead, snapshot_->timeouts.header);
+  auto error = co_await body.read_prefix(kBodyPrefixBytes);
+  server.timer.end_phase();
+  exchange.request_body = &body;
+  if (error && error->status == 0)  // cancelled: too slow, or nobody is there any more
+    error =
+        server.timer.expired() != http::Phase::kNone ? http::kRequestTimeoutError : http::kClientGoneError;
+  co_return error;
+}
+
 io::Task<> Worker::handle(http::ServerExchange& server) {
   Exchange exchange(server, *this);
-  const Snapshot& active = *snapshot_;
-  identify_client(exchange, active);
+  identify_client(exchange, *snapshot_);
 
   // A request that could not be read passes no policy, but has an id, a log line and its metrics.
   if (server.refused) {
@@ -181,44 +195,27 @@ io::Task<> Worker::handle(http::ServerExchange& server) {
 
   // Which route. A body condition may need the beginning of the body.
   std::optional<PrefixedBody> prefixed;
-  Verdict verdict{};
-  Routing routing(exchange, active);
-  bool decided = routing.decide(nullptr, verdict);
-  if (!decided) {
+  Verdict verdict = Routing(exchange, *snapshot_).decide(nullptr);
+  if (!verdict.plan) {
     BodyPrefix body{{}, true};
-    std::optional<http::Error> error;
-    // A reload may replace the snapshot while the body is waited for; this one stays until we have decided.
-    std::shared_ptr<const Snapshot> kept = snapshot_;
     if (exchange.request_body) {
-      if (server.expects_continue) {
-        http::Response proceed(exchange.arena);
-        proceed.status = 100;
-        co_await server.send_informational(proceed);
-        server.expects_continue = false;
-        exchange.request.fields.remove(FieldName::kExpect);
-      }
       prefixed.emplace(*exchange.request_body, exchange.arena);
-      server.timer.begin(http::Phase::kHead, kept->timeouts.header);
-      error = co_await prefixed->read_prefix(kBodyPrefixBytes);
-      server.timer.end_phase();
-      exchange.request_body = &*prefixed;
+      auto error = co_await read_prefix(exchange, *prefixed);
+      if (error) {
+        std::ignore = exchange.refuse(refusal_of(*error));
+        if (error->status == http::kClientGoneError.status)
+          server.abandon();
+        else
+          co_await exchange.respond();
+        account(exchange);
+        co_return;
+      }
       body = prefixed->prefix();
     }
-    if (error) {
-      bool timed_out = server.timer.expired() != http::Phase::kNone;
-      std::ignore = exchange.refuse(refusal_of(timed_out ? http::kRequestTimeoutError : *error));
-      if (exchange.response.status == 499 || exchange.response.status == 0)
-        server.abandon();
-      else
-        co_await exchange.respond();
-      account(exchange);
-      co_return;
-    }
-    routing.decide(&body, verdict);
-    pins_.pin(*verdict.plan);
-  } else {
-    pins_.pin(*verdict.plan);
+    // By the snapshot that is active now: the one of before the wait may be gone.
+    verdict = Routing(exchange, *snapshot_).decide(&body);
   }
+  pins_.pin(*verdict.plan);
   const RoutePlan& plan = *verdict.plan;
   exchange.plan = &plan;
   if (plan.total > Duration::zero()) server.timer.set_total(server.began + plan.total);
@@ -243,8 +240,7 @@ io::Task<> Worker::handle(http::ServerExchange& server) {
       answered = true;
     }
     server.limit_request_body(plan.request_body);
-    if (!answered && exchange.request.body.kind == http::BodyLength::Kind::kKnown &&
-        exchange.request.body.bytes > plan.request_body) {
+    if (!answered && known_body_bytes(exchange, prefixed) > plan.request_body) {
       std::ignore = exchange.refuse(kBodyTooLarge);
       answered = true;
     }

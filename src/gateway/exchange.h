@@ -103,8 +103,6 @@ class Exchange {
   Step refuse(const Refusal& refusal);
   /// Why the response is an error of the gateway's making, or null.
   const Refusal* refusal() const { return refusal_ ? &*refusal_ : nullptr; }
-  /// The response is what it is now, and no error of ours.
-  void forget_refusal() { refusal_.reset(); }
   /// An error of somebody else's: for the log.
   /// The code of the last refusal that a dry run did not enforce; empty: none.
   std::string_view dry_run;

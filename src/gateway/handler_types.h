@@ -19,8 +19,6 @@ struct UpstreamChoice {
 
 /// What a handler is built from.
 struct RouteAction {
-  const config::Gateway& gateway;
-  const config::Api& api;
   const config::Route* route;             // null for an API without routes
   std::vector<UpstreamChoice> upstreams;  // empty when the action needs none
   std::vector<std::string> parameters;    // names of the path's parameters

@@ -56,7 +56,6 @@ struct RoutePlan {
   bool log = true;
   bool strip_path = false;              // the API's prefix is taken off the path
   std::vector<std::string> parameters;  // names, in the order of Match::parameter
-  uint64_t identity = 0;                // of API and route by name, the same across reloads
 
  private:
   std::shared_ptr<SlotAllocator> slots_;

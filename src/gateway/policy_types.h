@@ -35,6 +35,9 @@ struct PolicyType {
   bool identifies = false;
   /// It wants to know who is calling: what to say when nothing before it can find out; null: it does not.
   std::string_view (*needs_identity)(const void* config) = nullptr;
+  /// Why it cannot stand on a route whose path has these parameters, a sentence, or empty; null: it always
+  /// can.
+  std::string (*unfit_for)(const void* config, std::span<const std::string> parameters) = nullptr;
 };
 
 class PolicyTypes : public config::PolicyCatalog {

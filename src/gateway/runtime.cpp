@@ -104,6 +104,7 @@ bool Runtime::start(Loaded loaded) {
   }
   log_ = std::move(*writer);
   register_sources();
+  services_->metrics.set_per_route(gateway.metrics.per_route);
 
   snapshot_ = loaded.compiled->change.next;
   compile_base_ = snapshot_;
@@ -161,7 +162,7 @@ bool Runtime::start(Loaded loaded) {
       });
     });
   }
-  scope_.spawn(await_names(arrived));
+  reload_scope_.spawn(await_names(arrived));
   start_compile_thread();
   house_scope_.spawn(keep_house());
   return true;
@@ -186,6 +187,8 @@ void Runtime::register_sources() {
   metrics_->set(services_->metrics.build_info(SLUICE_VERSION, kIoName), 1);
   services_->registry.add_source(services_->metrics.log_dropped(),
                                  [this] { return log_ ? log_->lost_lines() : 0; });
+  services_->registry.add_source(services_->metrics.limit_hits()["rate_limit_keys"],
+                                 [this] { return services_->rates.evictions(); });
 }
 
 void Runtime::activate_credentials(CompiledCredentials credentials) {
@@ -232,8 +235,13 @@ io::Task<> Runtime::try_reload(Loaded loaded) {
     refuse("the configuration is not valid");
     co_return;
   }
-  // Whether new addresses can be had is known before anything changes.
+  // Whether new addresses can be had is known before anything changes. Those that we listen on already are
+  // left alone: the kernel would give a second socket its share of the connections, and closing it would
+  // reset them.
   for (const ListenerSettings& listener : loaded.compiled->change.next->listeners) {
+    bool ours = std::ranges::any_of(snapshot_->listeners,
+                                    [&](const auto& known) { return known.address == listener.address; });
+    if (ours) continue;
     auto probe = loop_.listen(listener.address, {.reuse_port = true});
     if (!probe) {
       refuse(fmt::format("listener `{}` cannot listen on {}: {}", listener.name, listener.address.text(),
@@ -253,6 +261,7 @@ void Runtime::apply(Loaded loaded) {
   if (gateway.access_log.path != started_with_.access_log.path)
     log::warning("`access_log.path` changes by restart only");
 
+  services_->metrics.set_per_route(gateway.metrics.per_route);
   SnapshotChange change = loaded.compiled->change;
   activate_credentials(std::move(loaded.compiled->credentials));
   snapshot_ = change.next;

@@ -91,6 +91,7 @@ class Runtime {
   io::CancelToken house_token_;
   io::CancelToken drain_token_;
   io::TaskScope house_scope_;
+  io::TaskScope reload_scope_;
   io::TaskScope scope_;
 
   std::thread compile_thread_;

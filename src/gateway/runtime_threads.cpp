@@ -67,8 +67,9 @@ void Runtime::run_compile_thread() {
     if (!requested) continue;
     lock.unlock();
     auto loaded = std::make_unique<Loaded>(load());
-    loop_.post(
-        [this, result = std::move(loaded)]() mutable { scope_.spawn(finish_reload(std::move(*result))); });
+    loop_.post([this, result = std::move(loaded)]() mutable {
+      reload_scope_.spawn(finish_reload(std::move(*result)));
+    });
     // The next compilation starts from what this one has made active, so it waits for that.
     lock.lock();
     compile_wanted_.wait(lock, [this] { return reload_finished_ || compile_stop_; });
@@ -143,6 +144,7 @@ io::Task<> Runtime::shut_down() {
   house_token_.cancel(io::CancelReason::kDrain);
   co_await house_scope_.join();
   names_->stop();
+  co_await reload_scope_.join();
   co_await names_->join();
   status_->stop();
   co_await status_->join();

@@ -2,14 +2,12 @@
 
 #include <fmt/format.h>
 
+#include "http/h1/accept_loop.h"
 #include "http/problem.h"
-#include "io/sleep.h"
 
 namespace sluice::gateway {
 
 namespace {
-
-constexpr Duration kDescriptorPause = std::chrono::milliseconds(20);
 
 struct Answer {
   uint16_t status = 200;
@@ -29,21 +27,9 @@ io::Result<> StatusServer::listen(const io::Address& address) {
   if (!listener) return std::unexpected(listener.error());
   listener_ = std::move(*listener);
   listener_->bind(token_);
-  scope_.spawn(accept());
+  http::h1::AcceptTarget target{loop_, *this, 0, connections_, scope_};
+  scope_.spawn(http::h1::accept_connections(*listener_, target, token_));
   return {};
-}
-
-io::Task<> StatusServer::accept() {
-  for (;;) {
-    auto stream = co_await listener_->accept();
-    if (stream) {
-      scope_.spawn(http::h1::serve_connection(loop_, std::move(*stream), *this, 0, connections_));
-      continue;
-    }
-    if (stream.error().code == io::ErrorCode::kCancelled) break;
-    auto slept = co_await io::sleep_for(loop_, kDescriptorPause, token_);
-    if (!slept) break;
-  }
 }
 
 void StatusServer::stop() {

@@ -39,8 +39,6 @@ class StatusServer final : public http::RequestHandler {
   void count_connections(uint16_t, int, int) override {}
 
  private:
-  io::Task<> accept();
-
   io::Loop& loop_;
   Source source_;
   http::Limits limits_;

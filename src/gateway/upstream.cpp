@@ -70,12 +70,16 @@ std::vector<uint16_t> smooth_schedule(const std::vector<Target>& targets) {
 std::shared_ptr<TargetIdentity> TargetRegistry::find_or_make(const std::string& upstream,
                                                              const config::TargetUrl& url) {
   std::lock_guard lock(mutex_);
-  std::erase_if(identities_, [](const auto& entry) { return entry.second.expired(); });
   auto& known = identities_[upstream + " " + config::authority(url)];
   if (auto identity = known.lock()) return identity;
   auto identity = std::make_shared<TargetIdentity>(slots_, url.host, url.port);
   known = identity;
   return identity;
+}
+
+void TargetRegistry::forget_unused() {
+  std::lock_guard lock(mutex_);
+  std::erase_if(identities_, [](const auto& entry) { return entry.second.expired(); });
 }
 
 std::vector<std::shared_ptr<TargetIdentity>> TargetRegistry::names() {

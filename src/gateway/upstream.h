@@ -98,6 +98,8 @@ inline constexpr size_t kMaxRound = 4096;
 class TargetRegistry {
  public:
   std::shared_ptr<TargetIdentity> find_or_make(const std::string& upstream, const config::TargetUrl& url);
+  /// Before each compilation: what no configuration names any more.
+  void forget_unused();
   /// Identities whose host is a name, alive now.
   std::vector<std::shared_ptr<TargetIdentity>> names();
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "io/sleep.h"
+#include "http/h1/accept_loop.h"
 #include "telemetry/process_log.h"
 
 namespace sluice::gateway {
@@ -12,10 +12,6 @@ namespace {
 /// Of a request's body while the client is waited for: what trickles in more slowly is refused with 408. Slow
 /// enough for any real network, fast enough that no connection is held for ever.
 constexpr uint64_t kLeastUploadBytes = 512;
-/// After descriptors ran out: time for connections to end.
-constexpr Duration kDescriptorPause = std::chrono::milliseconds(20);
-/// New connections in a row before others have a turn.
-constexpr int kAcceptsInARow = 64;
 
 }  // namespace
 
@@ -83,19 +79,8 @@ void Worker::serve(std::unique_ptr<io::Listener> listener, const ListenerSetting
 }
 
 io::Task<> Worker::accept_from(Listening& listening) {
-  for (int accepted = 1;; ++accepted) {
-    auto stream = co_await listening.listener->accept();
-    if (stream) {
-      scope_.spawn(http::h1::serve_connection(loop_, std::move(*stream), *this, listening.settings.number,
-                                              connections_));
-      if (accepted % kAcceptsInARow == 0) co_await loop_.yield();
-      continue;
-    }
-    if (stream.error().code == io::ErrorCode::kCancelled) break;
-    if (stream.error().code == io::ErrorCode::kNoDescriptors) count_limit("descriptors");
-    auto slept = co_await io::sleep_for(loop_, kDescriptorPause, listening.token);
-    if (!slept) break;
-  }
+  http::h1::AcceptTarget target{loop_, *this, listening.settings.number, connections_, scope_};
+  co_await http::h1::accept_connections(*listening.listener, target, listening.token);
   listening.listener.reset();
 }
 
@@ -106,7 +91,6 @@ void Worker::publish(const SnapshotChange& change) {
 }
 
 void Worker::drain() {
-  draining_ = true;
   for (auto& listening : listening_) listening->token.cancel(io::CancelReason::kDrain);
   connections_.for_each([](http::h1::ServerConnection& connection) { connection.drain(); });
 }

@@ -24,6 +24,8 @@
 
 namespace sluice::gateway {
 
+class PrefixedBody;
+
 /// Lives on one loop's thread from its constructor to its destructor; `join` must have returned before that.
 class Worker final : public http::RequestHandler, private io::Loop::Observer {
  public:
@@ -46,7 +48,6 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
 
   // --- for exchanges, policies and handlers ---
   io::Loop& loop() { return loop_; }
-  Services& services() { return services_; }
   telemetry::WorkerMetrics& metrics() { return metrics_; }
   ConnectionPools& pools() { return pools_; }
   const Snapshot& snapshot() const { return *snapshot_; }
@@ -66,6 +67,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   std::string_view date() override { return date_.at(loop_.wall_now()); }
   io::Task<> handle(http::ServerExchange& server) override;
   void count_connections(uint16_t listener, int open, int active) override;
+  void count_shed() override { count_limit("descriptors"); }
 
  private:
   struct Listening {
@@ -75,6 +77,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
     io::CancelToken token;
   };
 
+  io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);
   void serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings);
   io::Task<> accept_from(Listening& listening);
   void count_limit(std::string_view limit) { metrics_.add(limit_hits_[limit]); }
@@ -108,7 +111,6 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   http::DateCache date_;
   std::vector<std::unique_ptr<Listening>> listening_;
   IntrusiveList<http::h1::ServerConnection> connections_;
-  bool draining_ = false;
   io::TaskScope scope_;
 };
 

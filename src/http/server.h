@@ -98,6 +98,8 @@ class RequestHandler {
   virtual io::Task<void> handle(ServerExchange& exchange) = 0;
   /// Connections of a listener that came (+1) and went (-1), and those with a request in hand.
   virtual void count_connections(uint16_t listener, int open, int active) = 0;
+  /// A connection was closed as it came, for descriptors have run out.
+  virtual void count_shed() {}
 
  protected:
   ~RequestHandler() = default;

@@ -119,4 +119,10 @@ std::expected<TargetUrl, std::string_view> parse_target_url(std::string_view url
   return target;
 }
 
+std::string_view host_of(std::string_view authority) {
+  size_t colon = authority.rfind(':');
+  bool port = colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
+  return port ? authority.substr(0, colon) : authority;
+}
+
 }  // namespace sluice::http

@@ -27,6 +27,10 @@ std::optional<Authority> parse_authority(std::string_view text);
 /// already. `text` is one that parse_authority accepts.
 std::string_view normalise_authority(std::string_view text, Arena& arena);
 
+/// The host of an authority that parse_authority accepts, an IPv6 address with its brackets: without the
+/// port.
+std::string_view host_of(std::string_view authority);
+
 /// `http[s]://host[:port][/base]`.
 struct TargetUrl {
   bool tls = false;

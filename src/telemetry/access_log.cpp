@@ -57,12 +57,6 @@ void AccessLog::write(const AccessRecord& record) {
   ++block_->lines;
 }
 
-void AccessLog::flush_if_due(Instant now) {
-  if (now < flush_at_) return;
-  flush_at_ = now + kFlushInterval;
-  flush();
-}
-
 void AccessLog::flush() {
   if (!block_ || block_->used == 0) return;
   channel_->give(block_);

@@ -75,10 +75,8 @@ class AccessLog {
   AccessLog& operator=(const AccessLog&) = delete;
   ~AccessLog();  // flushes
 
-  void set_format(LogFormat format) { format_ = format; }
   void write(const AccessRecord& record);
-  /// Hands over what is there if that has not been done for kFlushInterval. To be called at least that often.
-  void flush_if_due(Instant now);
+  /// Hands over what is there. To be called no later than kFlushInterval after a line was written.
   void flush();
 
  private:
@@ -90,7 +88,6 @@ class AccessLog {
   LogFormat format_;
   WorkerMetrics& metrics_;
   Counter dropped_;
-  Instant flush_at_ = Instant::min();
   TimeText time_;
 };
 

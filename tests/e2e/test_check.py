@@ -179,3 +179,11 @@ def test_schema_is_draft_07_and_knows_the_document(t):
     for entry in _objects(schema):
         if "pattern" in entry and isinstance(entry["pattern"], str):
             re.compile(entry["pattern"])
+
+
+def test_rewrite_with_a_parameter_that_the_path_has_not(t):
+    """It would fill in nothing, and send requests somewhere else than meant."""
+    done = _checked(t, GOOD + "    routes:\n      - { name: one, path: '/{id}', policies: [ { rewrite: { path: '/people/{name}' } } ] }\n")
+    check.equal(done.returncode, 1)
+    said = done.stdout + done.stderr
+    assert re.search(r"sluice\.yaml:12:\d+: .*\{name\}", said), said

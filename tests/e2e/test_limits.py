@@ -255,3 +255,25 @@ def test_client_that_does_not_read(t):
     except message.Closed:
         return
     raise AssertionError("a cut answer was passed off as complete")
+
+
+def test_body_that_was_read_for_routing_meets_the_limit_too(t):
+    """A chunked body that is whole within the prefix which a body condition looks at."""
+    gateway = t.gateway("""
+upstreams:
+  one: { targets: ["http://127.0.0.1:@upstream@"] }
+apis:
+  a:
+    path: /a
+    upstream: one
+    limits: { request_body: 100 }
+    routes:
+      - { name: bulk, match: { body: { "$.kind": bulk } } }
+      - { name: other }
+""", {"upstream": t.echo()})
+    for size, status in ((50, 200), (500, 413)):
+        with t.case(str(size)):
+            body = b'{"kind": "bulk", "pad": "' + b"z" * size + b'"}'
+            client = t.client(gateway)
+            client.send(b"POST /a HTTP/1.1\r\nHost: x.test\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+            check.equal(client.response().status, status)

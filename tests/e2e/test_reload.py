@@ -172,3 +172,51 @@ def test_reloads_are_counted(t):
     for mark in "yz":
         gateway.reload(_marked(mark))
     check.equal(gateway.metrics().sum("sluice_reloads_total") - gateway.reloads_refused() - before, 2)
+
+
+def test_new_connections_while_reloading(t):
+    """A reload refuses and resets nobody who is just connecting: the listening sockets stay as they are."""
+    gateway = t.gateway(_marked("start"), {"echo": t.echo()})
+    stop, counts, errors = threading.Event(), [], []
+
+    def ask():
+        count = 0
+        while not stop.is_set():
+            try:
+                with gateway.context.client(gateway) as client:
+                    assert client.get("/mark").status == 200
+            except Exception as error:
+                errors.append(f"connection {count}: {error!r}")
+            count += 1
+        counts.append(count)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(60):
+        gateway.reload(_marked(f"mark{number}"))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    check.equal(errors, [], f"of {sum(counts)} connections")
+
+
+def test_request_whose_body_decides_is_routed_by_the_document_active_then(t):
+    """Its route is not known before its body has come: by then the old document may be gone."""
+    entities = """
+apis:
+  a:
+    path: /a
+    routes:
+      - { name: match, match: { body: { "$.kind": bulk } }, respond: { status: 200, body: "@mark@ bulk" } }
+      - { name: other, respond: { status: 200, body: "@mark@ other" } }
+"""
+    gateway = t.gateway(entities.replace("@mark@", "old"))
+    body = b'{"kind": "bulk"}'
+    head = encode_request("POST", "/a", body=body)[:-len(body)]
+    for number in range(5):
+        client = t.client(gateway)
+        client.send(head + body[:5])
+        gateway.reload(entities.replace("@mark@", f"new{number}"))
+        client.send(body[5:])
+        check.equal(client.response().body, b"new%d bulk" % number)

@@ -26,6 +26,8 @@ constexpr Refusal kUnresolved{503, "upstream_unresolved", "The upstream's name h
                               ErrorBy::kUpstream};
 constexpr Refusal kRefused{502, "upstream_refused", "The upstream refused the connection.",
                            ErrorBy::kUpstream};
+constexpr Refusal kNoDescriptors{503, "no_descriptors",
+                                 "The gateway has no descriptor left for a connection.", ErrorBy::kGateway};
 constexpr Refusal kConnectTimeout{504, "upstream_connect_timeout",
                                   "The upstream did not accept a connection in time.", ErrorBy::kUpstream};
 constexpr Refusal kUpstreamReset{502, "upstream_reset", "The upstream broke the connection.",
@@ -67,6 +69,7 @@ io::Task<std::optional<Failure>> Attempt::connect(bool fresh) {
   if (token_.cancelled()) co_return failure_of_cancellation();
   Failure failure{.result = UpstreamResult::kConnectFailure, .refusal = kRefused, .sent = false};
   if (connected.error().code == io::ErrorCode::kTimedOut) failure.refusal = kConnectTimeout;
+  if (connected.error().code == io::ErrorCode::kNoDescriptors) failure.refusal = kNoDescriptors;
   if (connected.error().code == io::ErrorCode::kUnresolved) failure.refusal = kUnresolved;
   co_return failure;
 }

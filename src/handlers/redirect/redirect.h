@@ -8,6 +8,7 @@
 
 #include "config/document.h"
 #include "gateway/handler.h"
+#include "gateway/path_template.h"
 
 namespace sluice::handlers {
 
@@ -20,12 +21,7 @@ class Redirect final : public gateway::Handler {
   io::Task<> handle(gateway::Exchange& exchange) const override;
 
  private:
-  /// A literal text, then perhaps a parameter.
-  struct Part {
-    std::string literal;
-    int parameter = -1;
-  };
-  std::vector<Part> parts_;
+  gateway::PathTemplate to_;
   uint16_t status_ = 302;
   bool takes_query_ = true;  // `to` has none of its own: the request's goes along
 };

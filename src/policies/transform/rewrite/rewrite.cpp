@@ -15,36 +15,14 @@ const config::Struct<RewriteConfig>& RewriteConfig::schema() {
             if (!config.path.starts_with('/')) reader.error(node, "invalid-path", "`path` starts with `/`");
             if (config.path.find_first_of("?# \\") != std::string::npos)
               reader.error(node, "invalid-path", "`path` is a path alone, without query, fragment or space");
-            size_t open = config.path.rfind('{');
-            if (open != std::string::npos && config.path.find('}', open) == std::string::npos)
-              reader.error(node, "invalid-path", "`path` has a `{` without its `}`");
+            auto parsed = gateway::PathTemplate::parse(config.path);
+            if (!parsed) reader.error(node, "invalid-path", "`path`: " + parsed.error());
           });
   return schema;
 }
 
-Rewrite::Rewrite(const RewriteConfig& configured) {
-  std::string_view rest = configured.path;
-  while (!rest.empty()) {
-    size_t open = rest.find('{');
-    Part part;
-    part.literal = rest.substr(0, open);
-    if (open != std::string_view::npos) {
-      size_t close = rest.find('}', open);
-      part.parameter = rest.substr(open + 1, close - open - 1);
-      rest.remove_prefix(close + 1);
-    } else {
-      rest = {};
-    }
-    parts_.push_back(std::move(part));
-  }
-}
-
 gateway::Step Rewrite::on_request(gateway::Exchange& exchange) const {
-  std::string_view path;
-  for (const Part& part : parts_)
-    path = exchange.arena.concat(
-        path, part.literal, part.parameter.empty() ? std::string_view() : exchange.parameter(part.parameter));
-  exchange.request.path = path;
+  exchange.request.path = path_.fill(exchange);
   return gateway::Step::next();
 }
 
@@ -54,7 +32,15 @@ const gateway::PolicyType& Rewrite::type() {
       .schema = &RewriteConfig::schema(),
       .build = [](const void* config, const gateway::PolicyContext&)
           -> std::expected<std::shared_ptr<const gateway::Policy>, std::string> {
-        return std::make_shared<const Rewrite>(*static_cast<const RewriteConfig*>(config));
+        auto path = gateway::PathTemplate::parse(static_cast<const RewriteConfig*>(config)->path);
+        if (!path) return std::unexpected(path.error());
+        return std::make_shared<const Rewrite>(std::move(*path));
+      },
+      .unfit_for = [](const void* config, std::span<const std::string> parameters) -> std::string {
+        auto path = gateway::PathTemplate::parse(static_cast<const RewriteConfig*>(config)->path);
+        std::string_view missing = path->missing_from(parameters);
+        if (missing.empty()) return {};
+        return "`path` names `{" + std::string(missing) + "}`, which the route's path has not";
       },
   };
   return type;

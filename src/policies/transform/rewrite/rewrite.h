@@ -2,9 +2,9 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "config/types.h"
+#include "gateway/path_template.h"
 #include "gateway/policy_types.h"
 
 namespace sluice::policies {
@@ -16,19 +16,14 @@ struct RewriteConfig {
 
 class Rewrite final : public gateway::Policy {
  public:
-  explicit Rewrite(const RewriteConfig& configured);
+  explicit Rewrite(gateway::PathTemplate path) : path_(std::move(path)) {}
   Hooks hooks() const override { return {.request = true}; }
   gateway::Step on_request(gateway::Exchange& exchange) const override;
 
   static const gateway::PolicyType& type();
 
  private:
-  /// A literal text, then perhaps a parameter of the route's path.
-  struct Part {
-    std::string literal;
-    std::string parameter;  // empty: none
-  };
-  std::vector<Part> parts_;
+  gateway::PathTemplate path_;
 };
 
 }  // namespace sluice::policies
