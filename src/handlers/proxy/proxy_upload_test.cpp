@@ -104,12 +104,16 @@ TEST_F(ProxyUpload, Says100ItselfAfterASecond) {
 // RFC 9110, section 10.1.1: a final status instead of 100: the client keeps its body.
 TEST_F(ProxyUpload, AFinalAnswerInsteadOf100) {
   start(proxying({9000}));
-  ScriptedUpstream upstream(world, upstream_loop, target(9000), [](UpstreamPeer& peer) {
-    peer.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
-  });
+  ScriptedUpstream upstream(world, upstream_loop, target(9000));
   Client client(world, client_loop, address);
-  Answer answer = client.ask(request("POST", "/", kExpect));
+  client.send(request("POST", "/", kExpect));
+  ASSERT_TRUE(upstream.await_heads(0, 1));
+  upstream.peer(0).send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nn");
+  world.run_for(2s);
+  upstream.peer(0).send("o");
+  Answer answer = client.await_answer();
   EXPECT_EQ(answer.status, 401);
+  EXPECT_EQ(answer.body, "no");
   EXPECT_TRUE(client.interim.empty());
   world.run_for(2s);
   EXPECT_TRUE(upstream.peer(0).received.ends_with("\r\n\r\n")) << "no byte of the body";
