@@ -30,6 +30,11 @@ size_t count_fields(const http::Fields& fields, std::string_view name) {
   return count;
 }
 
+/// What follows `part`, a piece of `whole`.
+std::string_view behind(std::string_view whole, std::string_view part) {
+  return whole.substr(static_cast<size_t>(part.data() + part.size() - whole.data()));
+}
+
 }  // namespace
 
 const config::Struct<ApiKeyConfig>& ApiKeyConfig::schema() {
@@ -65,12 +70,23 @@ Step ApiKey::on_request(Exchange& exchange) const {
       key = field->value;
       break;
     }
-    case KeyPlace::kQuery:
-      if (auto raw = http::find_query_parameter(exchange.request.query, name_))
-        key = http::decode_query_text(*raw, exchange.arena);
+    case KeyPlace::kQuery: {
+      std::string_view query = exchange.request.query;
+      auto raw = http::find_query_parameter(query, name_);
+      if (!raw || raw->empty()) break;
+      if (http::find_query_parameter(behind(query, *raw), name_)) return refuse(exchange, kRepeated);
+      key = http::decode_query_text(*raw, exchange.arena);
       break;
+    }
     case KeyPlace::kCookie:
-      if (auto value = http::find_cookie(exchange.request.fields, name_)) key = *value;
+      for (const http::Field& field : exchange.request.fields) {
+        if (field.id != http::FieldName::kCookie) continue;
+        auto value = http::find_cookie(field.value, name_);
+        if (!value || value->empty()) continue;
+        bool again = !key.empty() || http::find_cookie(behind(field.value, *value), name_);
+        if (again) return refuse(exchange, kRepeated);
+        key = *value;
+      }
       break;
   }
   if (key.empty()) return refuse(exchange, kMissing);

@@ -39,6 +39,21 @@ TEST_F(ApiKeyTest, RefusesEveryOtherKey) {
   EXPECT_EQ(metric("sluice_refused_total{code=\"invalid_credential\"}"), "3");
 }
 
+TEST_F(ApiKeyTest, RefusesSeveralKeysWhereverTheyStand) {
+  // Which of two credentials counts is what two servers would answer differently: none does.
+  start(chain("{ api_key: { in: query, name: key } }"));
+  for (const char* target :
+       {"/?key=ben-key&key=wrong", "/?key=ben-key&a=b&key=ben-key", "/?key=wrong&key=ben-key"})
+    EXPECT_EQ(get(target).code(), "repeated_credential") << target;
+  EXPECT_EQ(get("/?key=ben-key&keys=wrong").status, 200);
+  reload(chain("{ api_key: { in: cookie, name: key } }"));
+  for (const char* fields :
+       {"Cookie: key=ben-key; key=wrong\r\n", "Cookie: key=\"ben-key\"; a=b; key=ben-key\r\n",
+        "Cookie: key=ben-key\r\nCookie: key=wrong\r\n"})
+    EXPECT_EQ(get("/", fields).code(), "repeated_credential") << fields;
+  EXPECT_EQ(get("/", "Cookie: a=b; key=ben-key; keys=wrong\r\n").status, 200);
+}
+
 TEST_F(ApiKeyTest, HidesTheKeyFromTheUpstreamUnlessToldOtherwise) {
   struct Case {
     std::string_view config;
