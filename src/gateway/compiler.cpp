@@ -97,7 +97,6 @@ std::unique_ptr<Compiled> Compilation::run() {
 
   auto compiled = std::make_unique<Compiled>();
   compiled->credentials = compile_credentials();
-  if (diagnostics_.has_errors()) return nullptr;
   next->revision = ++compiler_.revision_;
   compiled->change.retired = retired_plans(*next);
   compiled->change.next = std::move(next);
@@ -380,21 +379,14 @@ std::vector<UpstreamChoice> Compilation::upstreams_of(const config::Api& api, co
 
 CompiledCredentials Compilation::compile_credentials() {
   CompiledCredentials compiled;
-  std::unordered_map<ContentDigest, const std::string*, ContentDigest::Hash> owners;
   for (const auto& [name, consumer] : document_.consumers) {
     auto number = static_cast<uint32_t>(compiled.consumers.size());
     compiled.consumers.push_back(store::Consumer::of(name, consumer.groups, consumer.roles));
     for (const config::Credential& credential : consumer.credentials) {
       if (!credential.api_key) continue;
-      store::Digest digest = services_.hasher(*credential.api_key);
-      auto [owner, fresh] = owners.emplace(ContentDigest{digest.words[0], digest.words[1]}, &name);
-      if (!fresh) {
-        diagnostics_.error(
-            credential.origin, "duplicate-credential",
-            fmt::format("consumers `{}` and `{}` have the same API key", *owner->second, name));
-        continue;
-      }
-      compiled.entries.push_back({digest, number, store::PublicPrefix::of(*credential.api_key)});
+      // The loader has seen to it that no two are the same.
+      compiled.entries.push_back(
+          {services_.hasher(*credential.api_key), number, store::PublicPrefix::of(*credential.api_key)});
     }
   }
   return compiled;

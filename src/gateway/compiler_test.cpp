@@ -168,11 +168,11 @@ INSTANTIATE_TEST_SUITE_P(
                 "apis:\n  a:\n    upstream: any\n    routes:\n      - { name: one, path: \"/{x}\" }\n"
                 "      - { name: two, path: \"/{y}\" }\n",
                 "5:9 route-matching: ",
-                {"'one'", "'two'"}},
+                {"`one`", "`two`"}},
         Refused{"AmbiguousApis",
                 "apis:\n  a: { path: /x, upstream: any }\n  b: { path: /x, upstream: any }\n",
                 "2:",
-                {"3 api-matching: ", "'a'", "'b'"}},
+                {"3 api-matching: ", "`a`", "`b`"}},
         Refused{"APolicysOwnProblem",
                 "apis:\n  a:\n    upstream: any\n    policies:\n      - mark: { note: bad }\n",
                 "5:",

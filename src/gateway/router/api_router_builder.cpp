@@ -31,7 +31,7 @@ std::string upper(std::string_view text) {
   return out;
 }
 
-std::string quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
+std::string quoted(std::string_view name) { return "`" + std::string(name) + "`"; }
 
 }  // namespace
 

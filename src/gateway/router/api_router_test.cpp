@@ -356,7 +356,7 @@ TEST(Router, TieIsNamed) {
   b.name = "beta";
   auto router = ApiRouter::build(std::vector{a, b});
   ASSERT_FALSE(router);
-  EXPECT_NE(router.error()[0].message.find("'alpha' and 'beta'"), std::string::npos);
+  EXPECT_NE(router.error()[0].message.find("`alpha` and `beta`"), std::string::npos);
 }
 TEST(Router, ManyTiesAreReportedUpToABound) {
   std::vector<RouteSpec> routes(500, route("/a"));

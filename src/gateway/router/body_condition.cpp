@@ -23,23 +23,23 @@ std::expected<Step, std::string_view> take_step(std::string_view& path) {
     path.remove_prefix(1);
     std::string_view name = path.substr(0, path.find_first_of(".[]"));
     path.remove_prefix(name.size());
-    if (name.empty()) return std::unexpected("a name is missing behind '.'");
+    if (name.empty()) return std::unexpected("a name is missing behind `.`");
     if (name.find_first_of("*\"' ") != std::string_view::npos)
       return std::unexpected("a name with '*', a quote or a space is written [\"name\"]");
     return Step{std::string(name), std::nullopt};
   }
-  if (path.front() != '[') return std::unexpected("'.' or '[' is expected");
+  if (path.front() != '[') return std::unexpected("`.` or `[` is expected");
   path.remove_prefix(1);
   if (!path.empty() && (path.front() == '"' || path.front() == '\'')) {
     size_t end = path.find(path.front(), 1);
     if (end == std::string_view::npos || path.substr(end + 1, 1) != "]")
-      return std::unexpected("a quoted name does not end in a quote and ']'");
+      return std::unexpected("a quoted name does not end in a quote and `]`");
     Step step{std::string(path.substr(1, end - 1)), std::nullopt};
     path.remove_prefix(end + 2);
     return step;
   }
   size_t end = path.find(']');
-  if (end == std::string_view::npos) return std::unexpected("']' is missing");
+  if (end == std::string_view::npos) return std::unexpected("`]` is missing");
   auto element = ascii::parse_decimal(path.substr(0, end));
   if (!element || *element > kMaxElement) return std::unexpected("an index is a number from 0 to 65535");
   path.remove_prefix(end + 1);
@@ -49,7 +49,7 @@ std::expected<Step, std::string_view> take_step(std::string_view& path) {
 }  // namespace
 
 std::expected<uint32_t, std::string_view> BodyPaths::add(std::string_view path) {
-  if (!path.starts_with('$')) return std::unexpected("a body path starts with '$'");
+  if (!path.starts_with('$')) return std::unexpected("a body path starts with `$`");
   path.remove_prefix(1);
   std::vector<Step> steps;
   while (!path.empty()) {

@@ -10,7 +10,7 @@
 namespace sluice::gateway {
 namespace {
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string quoted(std::string_view text) { return "`" + std::string(text) + "`"; }
 
 /// An API that fits: how specific its host is, and the bytes of its prefix.
 struct Fit {

@@ -57,9 +57,9 @@ TEST_F(Explain, SaysWhyEachDidNotFit) {
           {2, kWhole, Verdict::kOutranked, "another API's path is longer"},
           {0, kWhole, Verdict::kOutranked, "another API's host is more specific"},
           {3, kWhole, Verdict::kListener, "not on this listener"},
-          {4, kWhole, Verdict::kPath, "path is not below '/orders'"},
+          {4, kWhole, Verdict::kPath, "path is not below `/orders`"},
           {1, 0, Verdict::kMethod, "does not take the method"},
-          {1, 1, Verdict::kCondition, "header x-channel is not 'beta'"},
+          {1, 1, Verdict::kCondition, "header x-channel is not `beta`"},
           {1, 2, Verdict::kChosen, "the most specific that fits"},
           {1, 3, Verdict::kMethod, "does not take the method"},
           {1, 4, Verdict::kPath, "the path does not fit"},
@@ -75,7 +75,7 @@ TEST_F(Explain, SaysThatABodyDecides) {
   BodyPrefix one{R"({"kind":"one"})", true};
   Explanation with = explain(*root_, apis_, request.view(), &one);
   EXPECT_EQ(with.match.route, 3u);
-  EXPECT_EQ(with.considered[5].detail, "body $.kind is not 'bulk'");
+  EXPECT_EQ(with.considered[5].detail, "body $.kind is not `bulk`");
 }
 
 TEST_F(Explain, SaysWhichHostIsMissing) {

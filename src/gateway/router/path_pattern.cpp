@@ -25,7 +25,7 @@ std::expected<PatternSegment, std::string> parse_parameter(std::string_view segm
   if (name.empty()) return std::unexpected("has a parameter without a name");
   if (name.size() > kMaxParameterNameBytes) return std::unexpected("has a parameter with too long a name");
   if (!std::ranges::all_of(name, is_name_character))
-    return std::unexpected("has a parameter whose name is not of letters, digits, '.', '-' and '_'");
+    return std::unexpected("has a parameter whose name is not of letters, digits, `.`, `-` and `_`");
   return PatternSegment{kind, std::string(name)};
 }
 
@@ -72,7 +72,7 @@ std::string_view check_next(const PathPattern& pattern, const PatternSegment& ne
 
 std::expected<PathPattern, std::string> parse_path_pattern(std::string_view path,
                                                            bool keep_repeated_slashes) {
-  if (!path.starts_with('/')) return std::unexpected("must start with '/'");
+  if (!path.starts_with('/')) return std::unexpected("must start with `/`");
   if (path.size() > kMaxPatternBytes) return std::unexpected("is too long");
   PathPattern pattern;
   for (size_t at = 0; at < path.size();) {

@@ -126,15 +126,15 @@ void RootRouterBuilder::add_tie(uint32_t first, uint32_t second) {
   };
   if (std::ranges::any_of(errors_, known)) return;
   errors_.push_back({BuildError::Kind::kTie, first, second,
-                     "APIs '" + entries_[first].spec.name + "' and '" + entries_[second].spec.name +
-                         "' own the same path on the same host and listener"});
+                     "APIs `" + entries_[first].spec.name + "` and `" + entries_[second].spec.name +
+                         "` own the same path on the same host and listener"});
 }
 
 void RootRouterBuilder::fail(BuildError::Kind kind, uint32_t api, std::string_view what,
                              std::string_view text, std::string_view problem) {
   if (errors_.size() == kMaxBuildErrors) return;
-  std::string message = "API '" + entries_[api].spec.name + "': ";
-  message.append(what).append(" '").append(text).append("' ").append(problem);
+  std::string message = "API `" + entries_[api].spec.name + "`: ";
+  message.append(what).append(" `").append(text).append("` ").append(problem);
   errors_.push_back({kind, api, api, std::move(message)});
 }
 

@@ -129,7 +129,7 @@ TEST(RootRouter, ApisThatOwnTheSamePathAreAnError) {
   auto ties = [](ApiEntry a, ApiEntry b) {
     auto root = RootRouter::build(std::vector{std::move(a), std::move(b)});
     return !root && root.error().size() == 1 && root.error()[0].kind == BuildError::Kind::kTie &&
-           root.error()[0].message.find("'a' and 'b'") != std::string::npos;
+           root.error()[0].message.find("`a` and `b`") != std::string::npos;
   };
   EXPECT_TRUE(ties(api("a", "/x"), api("b", "/x/")));
   EXPECT_TRUE(ties(api("a", "/x"), api("b", "/%78")));
