@@ -103,7 +103,9 @@ class Fields {
     if (first == count_) return add(field);
     fields_[first] = field;
     size_t next = index_of(field.id, field.name, first + 1);
-    if (next != count_) remove_from(next, field.id, field.name);
+    if (next == count_) return;
+    remove_from(next, field.id, field.name);
+    present_ |= uint64_t{1} << static_cast<int>(field.id);
   }
   void set(FieldName id, std::string_view value) { set(Field{field_name_text(id), value, id}); }
   void set(std::string_view name, std::string_view value) {
@@ -131,8 +133,7 @@ class Fields {
       fields_[kept++] = fields_[i];
     }
     count_ = static_cast<uint32_t>(kept);
-    present_ = 0;
-    for (const Field& field : all()) present_ |= uint64_t{1} << static_cast<int>(field.id);
+    if (id != FieldName::kUnknown) present_ &= ~(uint64_t{1} << static_cast<int>(id));
   }
   void grow() {
     uint32_t capacity = capacity_ ? capacity_ * 2 : 16;
@@ -144,7 +145,7 @@ class Fields {
 
   Arena* arena_;
   Field* fields_ = nullptr;
-  uint64_t present_ = 0;  // bit i: a field whose FieldName is i is there (bit 0: an unknown one)
+  uint64_t present_ = 0;  // bit i: a field whose FieldName is i is there (bit 0: an unknown one may be)
   uint32_t count_ = 0;
   uint32_t capacity_ = 0;
 };
