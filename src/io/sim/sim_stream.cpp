@@ -19,6 +19,8 @@ std::unique_ptr<SimStream> SimStream::start_connect(SimLoop& loop, const Address
   std::unique_ptr<SimStream> stream(new SimStream(loop, connection, 0, to));
   stream->connecting_ = true;
   SimWorld& world = loop.world();
+  world.connections_.emplace_back();
+  connection->number = static_cast<uint32_t>(world.connections_.size());
   if (world.swallows(to)) return stream;
   SimListener* listener = world.find_listener(to);
   stream->refused_ = !listener;

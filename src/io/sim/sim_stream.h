@@ -21,6 +21,7 @@ struct SimConnection {
   std::array<Pipe, 2> pipes;         // by the end that writes
   std::array<SimStream*, 2> ends{};  // null when closed
   bool broken = false;
+  uint32_t number = 0;
 };
 
 /// As TCP does it: closing an end that has unread bytes, or was told to abort, resets the connection, and so
@@ -46,6 +47,7 @@ class SimStream final : public Stream, private SimTarget {
   void abort() override { aborted_ = true; }
   bool dirty() override { return readable_ || hung_up_ || ended_ || !unread_.empty(); }
   Address peer() const override { return peer_; }
+  uint32_t connection_number() const { return connection_->number; }
 
  private:
   SimStream(SimLoop& loop, std::shared_ptr<SimConnection> connection, size_t side, const Address& peer);
