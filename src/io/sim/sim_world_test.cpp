@@ -7,6 +7,7 @@
 #include <map>
 
 #include "io/scope.h"
+#include "io/sim/sim_offload.h"
 #include "io/sim/sim_resolver.h"
 #include "io/sleep.h"
 #include "io/stream_fixture.h"
@@ -390,6 +391,31 @@ TEST(SimResolver, IsSlowOrFailsWhenDrawnAndCanBeCancelled) {
   EXPECT_EQ(ask_under(slow, "users.test", true).resolution.error().code, ErrorCode::kCancelled);
   SimOptions failing = with(FaultKind::kDnsFailure, {1'000'000, {}, 0});
   EXPECT_FALSE(ask_under(failing, "users.test").resolution);
+}
+
+Task<> offload_one(SimOffload& offload, SimLoop& loop, std::vector<Result<int>>& results) {
+  auto work = [] { return 42; };
+  auto result = co_await offload.run(loop, work);
+  results.push_back(result);
+}
+
+TEST(SimOffload, WorkTakesItsTimeAndNoMoreIsTakenThanThereIsRoomFor) {
+  for (bool slow : {false, true}) {
+    SimWorld world(with(FaultKind::kOffloadSlow, {slow ? 1'000'000U : 0U, 10s, 0}));
+    SimLoop& loop = world.add_loop();
+    SimOffload offload(world, 2);
+    Instant start = world.now();
+    std::vector<Result<int>> results;
+    TaskScope scope;
+    for (int i = 0; i < 3; ++i) scope.spawn(offload_one(offload, loop, results));
+    world.run();
+    ASSERT_EQ(results.size(), 3u);
+    size_t done = 0;
+    for (const auto& result : results) done += result && *result == 42;
+    EXPECT_EQ(done, slow ? 2u : 3u);
+    EXPECT_EQ(world.now() > start + 10ms, slow);
+    EXPECT_EQ(world.drawn(FaultKind::kOffloadSlow), slow ? 2u : 0u);
+  }
 }
 
 TEST(SimTrace, TextIsKeptOnRequestAndNamesWhatHappened) {
