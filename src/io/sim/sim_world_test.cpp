@@ -253,6 +253,41 @@ TEST(SimFault, ResetStrikesIdleConnectionsToo) {
   EXPECT_GT(broken, 3);
 }
 
+Task<> say_and_listen(std::unique_ptr<Stream> stream) {
+  co_await write_text(*stream, "x");
+  co_await read_all(*stream);
+}
+Task<> connect_and_listen(SimLoop& loop) {
+  CancelToken never;
+  auto stream = co_await loop.connect(kServer, never);
+  if (!stream) co_return;
+  co_await say_and_listen(std::move(*stream));
+}
+Task<> accept_and_listen(Listener& listener, TaskScope& connections) {
+  for (;;) {
+    auto stream = co_await listener.accept();
+    if (!stream) co_return;
+    connections.spawn(say_and_listen(std::move(*stream)));
+  }
+}
+TEST(SimFault, ResetBeforeAConnectionStandsLeavesNobodyWaiting) {
+  SimOptions options = with(FaultKind::kReset, {1'000'000, 40ms, 0});
+  options.latency = 10ms;
+  SimWorld world(options);
+  SimLoop& loop = world.add_loop();
+  auto listener = loop.listen(kServer, {}).value();
+  CancelToken stop;
+  listener->bind(stop);
+  TaskScope accepting;
+  TaskScope connections;
+  accepting.spawn(accept_and_listen(*listener, connections));
+  for (int i = 0; i < 100; ++i) connections.spawn(connect_and_listen(loop));
+  world.run();
+  EXPECT_EQ(connections.active(), 0u);
+  stop.cancel(CancelReason::kDrain);
+  world.run();
+}
+
 TEST(SimFault, HalfCloseCutsOneDirectionShort) {
   size_t short_ones = 0;
   for (const Echo& echo : echoes_under(FaultKind::kHalfClose, {.bytes = 2 * kBodyBytes}))
