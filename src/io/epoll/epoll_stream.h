@@ -29,6 +29,7 @@ class EpollStream final : public Stream, private EpollTarget {
   void abort() override;
   bool dirty() override;
   Address peer() const override { return peer_; }
+  Duration input_age() const override;
 
  private:
   EpollStream(EpollLoop& loop, int descriptor, const Address& peer)

@@ -129,6 +129,7 @@ bool SimStream::send_pieces(Result<>& result) {
     size_t count = share_of(std::min(left, room));
     pipe.bytes.append(static_cast<const char*>(piece.iov_base) + skip, count);
     skip = 0;
+    pipe.written = loop_.world().now();
     bytes_written_ += count;
     pieces_done_ += count;
     if (SimStream* reader = other(); !reader) {
@@ -218,6 +219,8 @@ void SimStream::on_cancel() {
     loop_.ready(std::exchange(writer_, nullptr));
   }
 }
+
+Duration SimStream::input_age() const { return loop_.world().now() - connection_->pipes[1 - side_].written; }
 
 void SimStream::shutdown_write() {
   if (out().ended || connection_->broken) return;

@@ -17,6 +17,7 @@ struct SimConnection {
     std::string bytes;     // written and not yet read
     bool ended = false;    // no more will be written
     bool starved = false;  // its writer waits for room
+    Instant written{};     // when its last bytes were
   };
   std::array<Pipe, 2> pipes;         // by the end that writes
   std::array<SimStream*, 2> ends{};  // null when closed
@@ -46,6 +47,7 @@ class SimStream final : public Stream, private SimTarget {
   void abort() override { aborted_ = true; }
   bool dirty() override { return readable_ || hung_up_ || ended_ || !unread_.empty(); }
   Address peer() const override { return peer_; }
+  Duration input_age() const override;
 
  private:
   SimStream(SimLoop& loop, std::shared_ptr<SimConnection> connection, size_t side, const Address& peer);
