@@ -16,7 +16,7 @@ namespace sluice::gateway {
 class QueueDelay {
  public:
   /// Of each judgement. Longer than a pause of the machine should be, short against a client's patience.
-  static constexpr Duration kInterval = std::chrono::milliseconds(100);
+  static constexpr Duration kInterval = std::chrono::milliseconds(500);
 
   /// Whether the delay of the request that begins is to be measured: now and then, or always while behind.
   bool wants_sample(Instant now) {

@@ -23,28 +23,28 @@ class QueueDelayTest : public ::testing::Test {
 };
 
 TEST_F(QueueDelayTest, ABurstThatIsWorkedOffIsNoOverload) {
-  EXPECT_EQ(begin(100, 0ms), 0);
-  EXPECT_EQ(begin(40, 500ms) + begin(60, 10ms) + begin(100, 0ms), 0);
+  EXPECT_EQ(begin(500, 0ms), 0);
+  EXPECT_EQ(begin(200, 500ms) + begin(300, 10ms) + begin(500, 0ms), 0);
 }
 
 TEST_F(QueueDelayTest, AQueueThatStandsForAnIntervalIsShed) {
-  EXPECT_EQ(begin(100, kLate), 0);  // the first interval only judges
-  EXPECT_EQ(begin(100, kLate), 100);
+  EXPECT_EQ(begin(500, kLate), 0);  // the first interval only judges
+  EXPECT_EQ(begin(500, kLate), 500);
 }
 
 // What came just now is served: shedding shortens the queue and never empties it.
 TEST_F(QueueDelayTest, WhileBehindOnlyLateRequestsAreShed) {
-  begin(100, kLate);
-  for (int i = 0; i < 100; ++i) {
+  begin(500, kLate);
+  for (int i = 0; i < 500; ++i) {
     EXPECT_EQ(begin(1, kTarget), 0);
     EXPECT_EQ(begin(1, kLate), 1);
   }
 }
 
 TEST_F(QueueDelayTest, ItEndsWhenHardlyAnyRequestIsLate) {
-  begin(100, kLate);
-  EXPECT_EQ(begin(10, kLate), 10);
-  EXPECT_EQ(begin(191, 0ms), 0);
+  begin(500, kLate);
+  EXPECT_EQ(begin(50, kLate), 50);
+  EXPECT_EQ(begin(951, 0ms), 0);
   EXPECT_FALSE(queue.behind());
   EXPECT_EQ(begin(1, kLate), 0);
 }
@@ -52,7 +52,7 @@ TEST_F(QueueDelayTest, ItEndsWhenHardlyAnyRequestIsLate) {
 TEST_F(QueueDelayTest, FewLateRequestsAreChance) {
   for (int i = 0; i < 10; ++i) {
     EXPECT_EQ(begin(3, kLate), 0);
-    now += 200ms;
+    now += 600ms;
   }
 }
 
@@ -70,7 +70,7 @@ TEST_F(QueueDelayTest, LongTurnsAreJudgedToo) {
 }
 
 TEST_F(QueueDelayTest, WhatWasLongAgoSaysNothing) {
-  begin(150, kLate);
+  begin(600, kLate);
   EXPECT_TRUE(queue.behind());
   now += 10s;
   EXPECT_EQ(begin(1, kLate), 0);
@@ -85,7 +85,7 @@ TEST_F(QueueDelayTest, MeasuresSeldomUntilItIsBehind) {
   now += 1ms;
   EXPECT_TRUE(queue.wants_sample(now));
   EXPECT_FALSE(queue.wants_sample(now));
-  begin(150, kLate);
+  begin(600, kLate);
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(queue.wants_sample(now));
 }
 
