@@ -99,4 +99,11 @@ void EpollStream::abort() {
   setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 }
 
+Duration EpollStream::input_age() const {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(descriptor_, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return {};
+  return std::chrono::milliseconds(info.tcpi_last_data_recv);
+}
+
 }  // namespace sluice::io
