@@ -1,0 +1,286 @@
+#include "run.h"
+
+#include "faults.h"
+#include "guard.h"
+
+namespace sluice::sim {
+
+namespace {
+
+/// Of simulated time; the watchdogs of the clients fire long before.
+constexpr Duration kLongestRun = std::chrono::hours(2);
+/// What is on its way when the gateway has gone arrives within this.
+constexpr Duration kSettleTime = std::chrono::seconds(5);
+
+/// Answers for the one name that the documents have.
+class ScenarioResolver final : public io::Resolver {
+ public:
+  ScenarioResolver(io::SimLoop& loop, Duration takes) : loop_(loop), takes_(takes) {}
+  io::Task<io::Result<io::Resolution>> resolve(std::string, io::CancelToken& token) override {
+    co_await pause(loop_, takes_, token);
+    if (token.cancelled()) co_return io::fail(io::ErrorCode::kCancelled);
+    io::Resolution resolution;
+    resolution.addresses = {*io::Address::parse_ip("10.5.0.1"), *io::Address::parse_ip("10.5.0.2")};
+    resolution.ttl = std::chrono::seconds(7);
+    co_return resolution;
+  }
+
+ private:
+  io::SimLoop& loop_;
+  Duration takes_;
+};
+
+class Run {
+ public:
+  explicit Run(const RunOptions& options);
+  RunResult go();
+
+ private:
+  void draw();
+  void draw_clients();
+  bool traffic_over() const;
+  io::Task<> operate();
+  io::Task<> change(Duration at, bool valid);
+  void on_pass(gateway::Exchange& exchange, const std::string& limit);
+  void spawn(io::SimLoop& loop, io::Task<> task) {
+    io::CurrentLoop current(loop);
+    scope_.spawn(std::move(task));
+  }
+  void finish();
+  void check_world_empty();
+  RunResult result();
+
+  RunOptions options_;
+  Random random_;
+  Profile profile_;
+  Document document_;
+  Violations violations_;
+  Ledger ledger_;
+  RateModel rates_;
+  SimPolicies policies_;
+  io::SimWorld world_;
+  io::SimLoop& main_ = world_.add_loop();
+  io::SimLoop& upstream_loop_ = world_.add_loop();
+  std::vector<io::SimLoop*> client_loops_;
+  ScenarioResolver resolver_;
+  std::unique_ptr<SimGateway> gateway_;
+  std::vector<std::unique_ptr<UpstreamServer>> upstreams_;
+  std::vector<std::unique_ptr<ClientPlan>> plans_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::pair<Duration, bool>> changes_;  // when, and whether the document is valid
+  Duration drain_after_ = Duration::max();
+  io::TaskScope scope_;
+  size_t workers_ = 1;
+  uint64_t revision_ = 0;
+  bool access_log_ = true;
+  std::string metrics_;
+};
+
+Profile draw_profile(Random& random) {
+  Profile profile;
+  profile.faults = random.below(2) == 0;
+  profile.client_deeds = random.below(2) == 0;
+  profile.upstream_deeds = random.below(2) == 0;
+  profile.slow_peers = random.below(2) == 0;
+  profile.reloads = random.below(2) == 0;
+  profile.early_drain = random.below(4) == 0;
+  return profile;
+}
+
+Run::Run(const RunOptions& options)
+    : options_(options),
+      random_(options.seed * 0x9e3779b97f4a7c15ULL + 1),
+      profile_(draw_profile(random_)),
+      document_(Document::draw(random_)),
+      policies_([this](gateway::Exchange& exchange, const std::string& limit) { on_pass(exchange, limit); }),
+      world_(world_options(options.seed, profile_.faults, options.trace)),
+      resolver_(main_, std::chrono::milliseconds(random_.below(50))) {
+  draw();
+}
+
+void Run::draw() {
+  workers_ = 1 + random_.below(4);
+  access_log_ = random_.below(4) != 0;
+  for (std::string_view ip : kClientIps) {
+    client_loops_.push_back(&world_.add_loop());
+    client_loops_.back()->set_source(*io::Address::parse_ip(ip));
+  }
+  gateway_ = std::make_unique<SimGateway>(world_, main_, resolver_, policies_, options_.seed, workers_, violations_);
+  world_.swallow(*io::Address::parse_ip("10.4.0.2", 9300));
+  for (const Backend& backend : document_.backends)
+    upstreams_.push_back(
+        std::make_unique<UpstreamServer>(upstream_loop_, backend, profile_, ledger_, violations_));
+  draw_clients();
+  if (profile_.reloads) {
+    size_t count = 1 + random_.below(4);
+    for (size_t i = 0; i < count; ++i)
+      changes_.emplace_back(std::chrono::milliseconds(random_.below(4000)), random_.below(4) != 0);
+    std::ranges::sort(changes_);
+  }
+  if (profile_.early_drain) drain_after_ = std::chrono::milliseconds(random_.below(5000));
+}
+
+void Run::draw_clients() {
+  CallDrawer drawer(random_, document_, profile_);
+  size_t count = 2 + random_.below(7);
+  for (size_t i = 0; i < count; ++i) {
+    plans_.push_back(std::make_unique<ClientPlan>());
+    ClientPlan& plan = *plans_.back();
+    size_t from = random_.below(std::size(kClientIps));
+    plan.to = gateway_->address();
+    plan.start = std::chrono::milliseconds(random_.below(1500));
+    plan.pipelined = random_.below(3) == 0;
+    plan.half_closes = random_.below(6) == 0;
+    plan.stays = !plan.half_closes && random_.below(3) == 0;
+    if (profile_.slow_peers && random_.below(3) == 0) {
+      plan.read_after = 1 + random_.below(30'000);
+      plan.read_pause = std::chrono::milliseconds(random_.below(300));
+    }
+    size_t calls = 1 + random_.below(12);
+    for (size_t k = 0; k < calls; ++k) {
+      Call& call = ledger_.calls.emplace_back();
+      call.number = static_cast<uint32_t>(ledger_.calls.size() - 1);
+      drawer.draw(call, from, k + 1 == calls);
+      call.reads_slowly = plan.read_after > 0;
+      plan.calls.push_back(&call);
+    }
+    clients_.push_back(std::make_unique<Client>(*client_loops_[from], plan,
+                                                document_.longest_wait(), violations_));
+  }
+}
+
+void Run::on_pass(gateway::Exchange& exchange, const std::string& limit) {
+  const http::Field* number = exchange.request.fields.find("x-sim-exchange");
+  Call* call = number ? ledger_.find(number->value) : nullptr;
+  if (!call || call->limit != limit || call->probes++ > 0) {
+    violations_.add(Invariant::kRateLimit, "exchange {} stands before limit \"{}\" for the {}. time",
+                    call ? std::to_string(call->number) : "?", limit, call ? call->probes : 0);
+    return;
+  }
+  const Rate& rate = limit == "consumer"  ? document_.consumer_rate
+                     : limit == "address" ? document_.address_rate
+                                          : document_.tenant_rate;
+  // Each place of a policy has a counter of its own.
+  std::string place = limit == "consumer" ? exchange.plan->api : limit;
+  call->decision = rates_.take(place, rate, call->limit_key, limit == "tenant" ? 2 : 1, exchange.now());
+}
+
+bool Run::traffic_over() const {
+  return std::ranges::all_of(clients_, [](const auto& client) { return client->done() || client->idle(); });
+}
+
+io::Task<> Run::change(Duration at, bool valid) {
+  io::CancelToken never;
+  co_await pause(main_, at, never);
+  if (gateway_->drain_began() != kNever) co_return;
+  if (!valid) {
+    bool taken = gateway_->reload(Document::invalid(), revision_);
+    if (taken) violations_.add(Invariant::kUndisturbed, "an invalid document was taken");
+    co_return;
+  }
+  ++revision_;
+  bool taken = gateway_->reload(document_.text(revision_), revision_);
+  if (!taken) violations_.add(Invariant::kUndisturbed, "document {} was refused: {}", revision_, gateway_->problems());
+}
+
+io::Task<> Run::operate() {
+  io::CancelToken never;
+  Instant began = main_.now();
+  for (auto [at, valid] : changes_) spawn(main_, change(at, valid));
+  while (!traffic_over() && main_.now() - began < drain_after_)
+    co_await pause(main_, std::chrono::milliseconds(50), never);
+  gateway_->shut_down(document_.drain);
+}
+
+void Run::finish() {
+  bool done = world_.run_until(
+      [this] {
+        return gateway_->ended() &&
+               std::ranges::all_of(clients_, [](const auto& client) { return client->done(); });
+      },
+      kLongestRun);
+  if (!done) {
+    for (const auto& client : clients_)
+      if (!client->done())
+        violations_.add(Invariant::kNoEndlessWait, "a client waits for ever: {}", client->describe());
+    if (!gateway_->ended()) violations_.add(Invariant::kNoEndlessWait, "the gateway does not end");
+  }
+}
+
+void Run::check_world_empty() {
+  metrics_ = gateway_->services().registry.scrape();
+  gateway_->destroy();
+  world_.run_for(kSettleTime);
+  for (auto& upstream : upstreams_) {
+    if (upstream->open() > 0 && !profile_.faults)
+      violations_.add(Invariant::kGivenBack, "{} connections to {} are open after the gateway has ended",
+                      upstream->open(), upstream->backend().ip);
+    upstream->stop();
+    upstream->cancel_all();
+  }
+  world_.run_until([this] {
+    return scope_.active() == 0 &&
+           std::ranges::all_of(upstreams_, [](const auto& upstream) { return upstream->active() == 0; });
+  });
+}
+
+RunResult Run::go() {
+  for (auto& upstream : upstreams_) {
+    io::CurrentLoop current(upstream_loop_);
+    if (!upstream->listen()) violations_.add(Invariant::kUndisturbed, "an upstream cannot listen");
+  }
+  if (!gateway_->start(document_.text(0), access_log_)) {
+    violations_.add(Invariant::kUndisturbed, "the gateway does not start: {}", gateway_->problems());
+    return result();
+  }
+  world_.run_for(std::chrono::milliseconds(200));  // until the names are known
+  for (size_t i = 0; i < clients_.size(); ++i) spawn(clients_[i]->loop(), clients_[i]->run());
+  spawn(main_, operate());
+  finish();
+  if (violations_.found().empty() || gateway_->ended()) check_world_empty();
+  if (!gateway_->ended()) return result();
+  RunView view{document_, profile_, ledger_, *gateway_, world_, !profile_.faults, metrics_,
+               gateway_->access_log()};
+  check_answers(view, violations_);
+  check_accounts(view, violations_);
+  return result();
+}
+
+RunResult Run::result() {
+  RunResult result;
+  result.seed = options_.seed;
+  for (const Call& call : ledger_.calls) {
+    ++result.calls;
+    result.answered += call.outcome == Outcome::kAnswered;
+    result.closed += call.outcome == Outcome::kClosed;
+    result.refused += call.outcome == Outcome::kUnsent;
+    for (uint64_t value :
+         {uint64_t{call.number}, static_cast<uint64_t>(call.outcome), static_cast<uint64_t>(call.head.status()),
+          static_cast<uint64_t>(call.ended.time_since_epoch().count()), uint64_t{call.answer.size()}})
+      result.hash = mix64(result.hash ^ value) * 0x9e3779b97f4a7c15ULL;
+  }
+  result.hash = mix64(result.hash ^ random_.next());
+  read_world(world_, result.hash, result.events, result.faults, result.trace);
+  if (options_.trace) result.trace += describe_calls(ledger_);
+  result.reloads = revision_;
+  result.scenario = fmt::format(
+      "{} workers, {} clients, {} calls; faults {}, client deeds {}, upstream deeds {}, slow {}, reloads {}, "
+      "early drain {}",
+      workers_, clients_.size(), ledger_.calls.size(), profile_.faults, profile_.client_deeds,
+      profile_.upstream_deeds, profile_.slow_peers, profile_.reloads, profile_.early_drain);
+  result.violations = violations_.found();
+  return result;
+}
+
+}  // namespace
+
+RunResult run_seed(const RunOptions& options) {
+  GuardedRun guard;
+  auto run = std::make_unique<Run>(options);
+  RunResult result = run->go();
+  // A world in which somebody still waits cannot be taken apart; it is left as it is, and the process ends.
+  if (!result.violations.empty()) std::ignore = run.release();
+  return result;
+}
+
+}  // namespace sluice::sim
