@@ -108,9 +108,11 @@ struct Call {
   Instant sent{};      // the last byte went out; zero: not all of it
   Instant answered{};  // the head of the answer came
   Instant ended{};     // all was over
+  bool head_sent = false;
   bool written = false;  // the client has nothing more to send
   bool continued = false;
   bool harmed = false;  // its client's connection drew a fault that excuses a failure
+  bool spoiled = false;  // its client ended the connection badly, in this call or a later one
   int interim = 0;
   Head head;
   std::string answer;

@@ -77,7 +77,7 @@ class Checker {
   std::string_view find_excuse() const {
     const Call& call = *call_;
     Instant until = call.ended == Instant{} ? run_.world.now() : call.ended;
-    if (call.deed != ClientDeed::kNone) return "its client did it";
+    if (call.deed != ClientDeed::kNone || call.spoiled) return "its client did it";
     if (call.harmed) return "its client's connection was harmed";
     if (call.excused_by_order) return "an answer before it ended the connection";
     if (world_harmed(run_.world, call.begun, until)) return "the world was harmed";
@@ -370,7 +370,7 @@ class Checker {
     Duration took = call.answered - std::max(call.begun, last_ ? last_->begun : call.begun);
     if (call.head.status() == 504 && call.kind == "hole") {
       Duration all = run_.document.connect * run_.document.attempts;
-      if (took + kSlack < all || call.answered - call.sent > all + kSlack)
+      if (took + kSlack < all || call.answered - std::max(call.sent, call.turn) > all + kSlack)
         add(Invariant::kNoEndlessWait, "connecting in vain took {} s", seconds(took));
     }
     if (last_ && last_->deed == UpstreamDeed::kSilence && call.head.status() == 504 && !call.total) {

@@ -58,7 +58,12 @@ io::Task<> Client::use_connection() {
     ++finished_;
   }
   bool harmed = stream_harmed(*stream_);
-  for (size_t i = first; i < outstanding_; ++i) plan_.calls[i]->harmed |= harmed;
+  bool spoiled = false;
+  for (size_t i = first; i < outstanding_; ++i) spoiled |= plan_.calls[i]->deed != ClientDeed::kNone;
+  for (size_t i = first; i < outstanding_; ++i) {
+    plan_.calls[i]->harmed |= harmed;
+    plan_.calls[i]->spoiled = spoiled;
+  }
   finished_ = outstanding_;
   stream_.reset();
 }
@@ -83,6 +88,7 @@ io::Task<bool> Client::send_call(Call& call) {
   written_ = 0;
   bool sent = co_await send_bytes(call, call.head_wire);
   if (!sent) co_return false;
+  call.head_sent = true;
   if (call.expects_continue) {
     while (!call.continued && !call.answer_begun && !ended_) co_await progress_.wait(loop_, *token_, patience_);
     // A final answer instead of 100: the body is kept, and what follows could not be told from it.
@@ -237,7 +243,8 @@ bool Client::begin_answer(Call& call) {
   }
   call.answer_begun = true;
   call.answered = loop_.now();
-  auto rule = answer_body_rule(*head, call.method);
+  // Who has not read the method cannot know that it is HEAD.
+  auto rule = answer_body_rule(*head, call.head_sent ? call.method : "GET");
   if (!rule) {
     violations_.add(Invariant::kOneAnswer, "the answer of exchange {} has two lengths", call.number);
     return false;

@@ -25,7 +25,7 @@ std::string_view upstream_deed_text(UpstreamDeed deed) {
   static constexpr std::string_view kTexts[] = {
       "answers",         "resets",          "ends",           "ends in the head", "sends garbage",
       "two lengths",     "a huge head",     "endless 1xx",    "101 unasked",      "is silent",
-      "ends in the body", "resets in the body", "stalls in the body", "a bad chunk", "reads nothing"};
+      "ends in the body", "resets in the body", "a bad chunk", "stalls in the body", "reads nothing"};
   return kTexts[static_cast<size_t>(deed)];
 }
 

@@ -25,6 +25,7 @@ void draw_deed(ServingPlan& plan, const Call& call, Random& random) {
         return;
       }
       plan.status = 200;
+      plan.trailers = false;
       plan.size = std::max<size_t>(plan.size, 10);
       plan.framing = random.below(2) && plan.deed != UpstreamDeed::kBadChunk ? Framing::kLength : Framing::kChunked;
       return;

@@ -138,7 +138,9 @@ io::Task<bool> UpstreamServer::serve_one(Connection& connection) {
     co_return false;
   }
   if (plan.deed == UpstreamDeed::kSwallowsNothing) {
+    --open_;  // it would not notice an end
     co_await pause(loop_, kSwallowTime, all_);
+    ++open_;
     co_await wait_for_end(connection);
     co_return false;
   }
@@ -299,6 +301,7 @@ io::Task<bool> UpstreamServer::answer(Connection& connection, Serving& serving, 
   if (!written) co_return false;
   serving.answered = true;
   serving.answered_at = loop_.now();
+  if (plan.closes) connection.stream->shutdown_write();
   co_return true;
 }
 
