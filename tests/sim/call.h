@@ -112,6 +112,7 @@ struct Call {
   bool written = false;  // the client has nothing more to send
   bool continued = false;
   bool harmed = false;  // its client's connection drew a fault that excuses a failure
+  const Call* next = nullptr;  // on the same connection
   bool spoiled = false;  // its client ended the connection badly, in this call or a later one
   int interim = 0;
   Head head;

@@ -80,6 +80,10 @@ class Checker {
     if (call.deed != ClientDeed::kNone || call.spoiled) return "its client did it";
     if (call.harmed) return "its client's connection was harmed";
     if (call.excused_by_order) return "an answer before it ended the connection";
+    // A reset takes with it what its reader has not read yet (RFC 9112, section 9.6).
+    for (const Call* later = call.next; call.reset && later; later = later->next)
+      for (const Serving* serving : later->servings)
+        if (in_body(serving->deed) || serving->harmed) return "a later answer broke the connection";
     if (world_harmed(run_.world, call.begun, until)) return "the world was harmed";
     Instant drain = run_.gateway.drain_began();
     if (drain != kNever && call.begun + std::chrono::seconds(1) > drain) return "the gateway drains";
@@ -342,6 +346,8 @@ class Checker {
         return (is_head || code == "unexpected_upgrade") ? "" : "its upstream changed the protocol";
       case UpstreamDeed::kSilence:
         return status == 504 ? "" : "its upstream was silent";
+      case UpstreamDeed::kResetInBody:  // the reset may overtake the head
+        return status == 502 ? "" : "its upstream broke the connection";
       case UpstreamDeed::kSwallowsNothing:
         return status == 504 ? "" : "its upstream did not read";
       default:

@@ -63,6 +63,7 @@ io::Task<> Client::use_connection() {
   for (size_t i = first; i < outstanding_; ++i) {
     plan_.calls[i]->harmed |= harmed;
     plan_.calls[i]->spoiled = spoiled;
+    if (i + 1 < outstanding_) plan_.calls[i]->next = plan_.calls[i + 1];
   }
   finished_ = outstanding_;
   stream_.reset();
