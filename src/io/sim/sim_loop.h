@@ -28,11 +28,18 @@ class SimTarget {
   uint32_t pending_ = 0;
 };
 
+/// Whose loop it is. Faults of a machine (descriptors run out, a worker is starved, accepting fails) strike
+/// only what is tested; its peers have machines of their own.
+enum class SimRole : uint8_t { kTested, kPeer };
+
 class SimLoop final : public Loop {
  public:
-  SimLoop(SimWorld& world, uint64_t seed);
+  SimLoop(SimWorld& world, uint64_t seed, size_t index, SimRole role);
 
   SimWorld& world() { return world_; }
+  /// Its place among the world's loops, from 0.
+  uint32_t index() const { return index_; }
+  SimRole role() const { return role_; }
   /// The address that connections from here come from; the port is chosen anew for each.
   void set_source(const Address& source) { source_ = source; }
 
@@ -46,15 +53,20 @@ class SimLoop final : public Loop {
 
  private:
   friend class SimWorld;
-  bool runnable();
+  /// When it can have a turn: now, or when a timer is due, but not while it is starved.
+  Instant next_turn();
   void turn();
   void dispatch();
   void update_time();
-  void wake() override {}
+  void wake() override { posted_ = true; }
 
   SimWorld& world_;
+  uint32_t index_;
+  SimRole role_;
   Address source_ = Address::loopback(0);
   bool waiting_ = false;  // the observer was told of a wait
+  bool posted_ = false;   // there are messages
+  Instant starved_until_{};
   std::deque<SimTarget*> events_;
 };
 
