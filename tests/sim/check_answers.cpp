@@ -84,17 +84,19 @@ class Checker {
     for (const Call* later = call.next; call.reset && later; later = later->next)
       for (const Serving* serving : later->servings)
         if (in_body(serving->deed) || serving->harmed) return "a later answer broke the connection";
-    if (world_harmed(run_.world, call.begun, until)) return "the world was harmed";
+    const io::FaultLog& faults = run_.world.fault_log();
+    if (faults.world_harmed(call.begun, until)) return "the world was harmed";
     Instant drain = run_.gateway.drain_began();
     if (drain != kNever && call.begun + std::chrono::seconds(1) > drain) return "the gateway drains";
     if (drain != kNever && until >= drain + run_.document.drain) return "the drain's time was over";
     for (const Serving* serving : call.servings)
       if (serving->harmed || serving->confused) return "its upstream's connection was harmed";
+    if (call.kind == "named" && names_failed(run_.world)) return "its upstream's name was not to be had";
     for (const Backend& backend : run_.document.backends) {
       const auto& of = call.expected[0].upstreams;
       if (std::ranges::find(of, backend.upstream) == of.end()) continue;
       auto address = io::Address::parse_ip(backend.ip, backend.port);
-      if (connection_harmed(run_.world, *address, call.begun, until)) return "an upstream's connection was harmed";
+      if (faults.connection_harmed(*address, call.begun, until)) return "an upstream's connection was harmed";
     }
     return {};
   }

@@ -57,7 +57,7 @@ io::Task<> Client::use_connection() {
     ++outstanding_;
     ++finished_;
   }
-  bool harmed = stream_harmed(*stream_);
+  bool harmed = stream_harmed(loop_.world(), *stream_);
   bool spoiled = false;
   for (size_t i = first; i < outstanding_; ++i) spoiled |= plan_.calls[i]->deed != ClientDeed::kNone;
   for (size_t i = first; i < outstanding_; ++i) {

@@ -1,33 +1,26 @@
 // What the simulated network draws, as the scenarios ask for it.
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <string>
-
 #include "io/sim/sim_world.h"
 
 namespace sluice::sim {
 
-/// Whether a fault was drawn on this connection that excuses whoever used it.
-inline bool stream_harmed(io::Stream&) { return false; }
+/// Whether a fault was drawn on this connection that may have changed what was said on it.
+inline bool stream_harmed(const io::SimWorld& world, const io::Stream& stream) {
+  return world.harmed(io::SimWorld::connection_number(stream));
+}
 
-inline io::SimOptions world_options(uint64_t seed, bool faults, bool) {
+/// The faults of a run's world; without `faults` none at all.
+inline io::SimOptions world_options(uint64_t seed, bool faults, bool keep_trace) {
   io::SimOptions options;
   options.seed = seed;
-  options.split_transfers = faults;
+  if (faults) options.faults = io::SimFaults::draw(seed);
+  options.keep_trace = keep_trace;
   return options;
 }
 
-inline void read_world(io::SimWorld& world, uint64_t& hash, uint64_t&, std::array<uint64_t, 32>&, std::string&) {
-  hash = mix64(hash ^ world.random().next());
+inline bool names_failed(const io::SimWorld& world) {
+  return world.drawn(io::FaultKind::kDnsFailure) > 0 || world.drawn(io::FaultKind::kDnsSlow) > 0;
 }
-
-/// Whether the world as a whole drew something between the two that excuses everybody.
-inline bool world_harmed(io::SimWorld&, Instant, Instant) { return false; }
-/// Whether connections to one of the addresses were harmed.
-inline bool connection_harmed(io::SimWorld&, const io::Address&, Instant, Instant) { return false; }
-
-inline std::vector<std::string_view> fault_names() { return {}; }
 
 }  // namespace sluice::sim

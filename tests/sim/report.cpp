@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "faults.h"
+#include "io/sim/sim_faults.h"
 
 namespace sluice::sim {
 
@@ -66,8 +66,8 @@ void Report::print_text() const {
   fmt::print("{} requests: {} answered, {} closed, {} refused ({:.0f} a second)\n", calls_, answered_, closed_,
              refused_, static_cast<double>(calls_) / took_);
   std::string faults;
-  for (size_t i = 0; i < fault_names().size(); ++i)
-    if (faults_[i]) faults += fmt::format("{}{} {}", faults.empty() ? "" : ", ", faults_[i], fault_names()[i]);
+  for (size_t i = 0; i < faults_.size(); ++i)
+    if (faults_[i]) faults += fmt::format("{}{} {}", faults.empty() ? "" : ", ", faults_[i], io::fault_name(static_cast<io::FaultKind>(i)));
   fmt::print("faults: {}\n", faults.empty() ? "none" : faults);
   fmt::print("{} passed, {} failed\n", seeds_ - failed_.size(), failed_.size());
 }
@@ -86,8 +86,8 @@ void Report::print_json() const {
     return result + "\"";
   };
   std::string faults;
-  for (size_t i = 0; i < fault_names().size(); ++i)
-    faults += fmt::format("{}{}:{}", i ? "," : "", quoted(fault_names()[i]), faults_[i]);
+  for (size_t i = 0; i < faults_.size(); ++i)
+    faults += fmt::format("{}{}:{}", i ? "," : "", quoted(io::fault_name(static_cast<io::FaultKind>(i))), faults_[i]);
   std::string failures;
   for (const RunResult& result : failed_)
     for (const Violation& violation : result.violations)

@@ -25,7 +25,7 @@ class Report {
   double took_ = 0;
   uint64_t seeds_ = 0;
   uint64_t calls_ = 0, answered_ = 0, closed_ = 0, refused_ = 0, reloads_ = 0, events_ = 0;
-  std::array<uint64_t, 32> faults_{};
+  std::array<uint64_t, io::kFaultKinds> faults_{};
   std::vector<RunResult> failed_;
 };
 

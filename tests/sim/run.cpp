@@ -2,6 +2,7 @@
 
 #include "faults.h"
 #include "guard.h"
+#include "io/sim/sim_resolver.h"
 
 namespace sluice::sim {
 
@@ -11,24 +12,6 @@ namespace {
 constexpr Duration kLongestRun = std::chrono::hours(2);
 /// What is on its way when the gateway has gone arrives within this.
 constexpr Duration kSettleTime = std::chrono::seconds(5);
-
-/// Answers for the one name that the documents have.
-class ScenarioResolver final : public io::Resolver {
- public:
-  ScenarioResolver(io::SimLoop& loop, Duration takes) : loop_(loop), takes_(takes) {}
-  io::Task<io::Result<io::Resolution>> resolve(std::string, io::CancelToken& token) override {
-    co_await pause(loop_, takes_, token);
-    if (token.cancelled()) co_return io::fail(io::ErrorCode::kCancelled);
-    io::Resolution resolution;
-    resolution.addresses = {*io::Address::parse_ip("10.5.0.1"), *io::Address::parse_ip("10.5.0.2")};
-    resolution.ttl = std::chrono::seconds(7);
-    co_return resolution;
-  }
-
- private:
-  io::SimLoop& loop_;
-  Duration takes_;
-};
 
 class Run {
  public:
@@ -60,9 +43,9 @@ class Run {
   SimPolicies policies_;
   io::SimWorld world_;
   io::SimLoop& main_ = world_.add_loop();
-  io::SimLoop& upstream_loop_ = world_.add_loop();
+  io::SimLoop& upstream_loop_ = world_.add_loop(io::SimRole::kPeer);
   std::vector<io::SimLoop*> client_loops_;
-  ScenarioResolver resolver_;
+  io::SimResolver resolver_;
   std::unique_ptr<SimGateway> gateway_;
   std::vector<std::unique_ptr<UpstreamServer>> upstreams_;
   std::vector<std::unique_ptr<ClientPlan>> plans_;
@@ -94,7 +77,7 @@ Run::Run(const RunOptions& options)
       document_(Document::draw(random_)),
       policies_([this](gateway::Exchange& exchange, const std::string& limit) { on_pass(exchange, limit); }),
       world_(world_options(options.seed, profile_.faults, options.trace)),
-      resolver_(main_, std::chrono::milliseconds(random_.below(50))) {
+      resolver_(main_) {
   draw();
 }
 
@@ -102,10 +85,12 @@ void Run::draw() {
   workers_ = 1 + random_.below(4);
   access_log_ = random_.below(4) != 0;
   for (std::string_view ip : kClientIps) {
-    client_loops_.push_back(&world_.add_loop());
+    client_loops_.push_back(&world_.add_loop(io::SimRole::kPeer));
     client_loops_.back()->set_source(*io::Address::parse_ip(ip));
   }
   gateway_ = std::make_unique<SimGateway>(world_, main_, resolver_, policies_, options_.seed, workers_, violations_);
+  world_.set_name("backend.sim", {*io::Address::parse_ip("10.5.0.1"), *io::Address::parse_ip("10.5.0.2")},
+                  std::chrono::seconds(7));
   world_.swallow(*io::Address::parse_ip("10.4.0.2", 9300));
   for (const Backend& backend : document_.backends)
     upstreams_.push_back(
@@ -260,8 +245,10 @@ RunResult Run::result() {
       result.hash = mix64(result.hash ^ value) * 0x9e3779b97f4a7c15ULL;
   }
   result.hash = mix64(result.hash ^ random_.next());
-  read_world(world_, result.hash, result.events, result.faults, result.trace);
-  if (options_.trace) result.trace += describe_calls(ledger_);
+  result.hash = mix64(result.hash ^ world_.trace().hash());
+  result.events = world_.trace().count();
+  for (size_t i = 0; i < io::kFaultKinds; ++i) result.faults[i] = world_.drawn(static_cast<io::FaultKind>(i));
+  if (options_.trace) result.trace = world_.trace().text() + describe_calls(ledger_);
   result.reloads = revision_;
   result.scenario = fmt::format(
       "{} workers, {} clients, {} calls; faults {}, client deeds {}, upstream deeds {}, slow {}, reloads {}, "

@@ -31,7 +31,7 @@ struct RunResult {
   size_t closed = 0;
   size_t refused = 0;  // connections that the gateway did not take, and calls that were never sent
   size_t reloads = 0;
-  std::array<uint64_t, 32> faults{};  // by kind
+  std::array<uint64_t, io::kFaultKinds> faults{};  // by kind
   std::string trace;
   std::string scenario;  // one line
   std::vector<Violation> violations;

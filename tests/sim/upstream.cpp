@@ -59,7 +59,7 @@ io::Task<> UpstreamServer::serve(std::unique_ptr<io::Stream> stream) {
     bool goes_on = co_await serve_one(connection);
     if (!goes_on) break;
   }
-  bool harmed = stream_harmed(*connection.stream);
+  bool harmed = stream_harmed(loop_.world(), *connection.stream);
   if (connection.last) connection.last->harmed |= harmed;
   if (harmed || connection.noise_at != kNever) ledger_.losses.push_back({backend_.upstream, loop_.now()});
   connection.stream.reset();
@@ -158,7 +158,7 @@ io::Task<bool> UpstreamServer::serve_one(Connection& connection) {
     if (!whole) co_return false;
   }
   bool goes_on = co_await answer(connection, *serving, plan);
-  serving->harmed |= stream_harmed(*connection.stream);
+  serving->harmed |= stream_harmed(loop_.world(), *connection.stream);
   if (goes_on && serving->early) goes_on = co_await read_body(connection, *serving, decoder, body);
   if (!goes_on) co_return false;
   goes_on = co_await idle(connection, plan);
