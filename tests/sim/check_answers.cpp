@@ -92,6 +92,10 @@ class Checker {
     for (const Serving* serving : call.servings)
       if (serving->harmed || serving->confused) return "its upstream's connection was harmed";
     if (call.kind == "named" && names_failed(run_.world)) return "its upstream's name was not to be had";
+    for (std::string_view nowhere : {"10.4.0.1", "10.4.0.2"})
+      if ((call.kind == "dead" || call.kind == "hole") &&
+          faults.connection_harmed(*io::Address::parse_ip(nowhere, 9300), call.begun, until))
+        return "its connecting was harmed";
     for (const Backend& backend : run_.document.backends) {
       const auto& of = call.expected[0].upstreams;
       if (std::ranges::find(of, backend.upstream) == of.end()) continue;
