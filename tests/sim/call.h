@@ -40,6 +40,7 @@ enum class ClientDeed : uint8_t {
   kStallRequest,  // likewise: nothing more, for ever
   kResetAnswer,   // after `deed_at` bytes of the answer
   kStallAnswer,   // likewise: reads no more
+  kLeave,         // resets while the answer is awaited
 };
 
 enum class UpstreamDeed : uint8_t {
@@ -106,8 +107,10 @@ struct Call {
   Instant begun{};     // the first byte of the request went out
   Instant turn{};      // the same, or when it was the first of its connection that had no answer
   Instant sent{};      // the last byte went out; zero: not all of it
+  Instant left_at{};   // of kLeave
   Instant answered{};  // the head of the answer came
   Instant ended{};     // all was over
+  Instant closed{};      // its answer was its connection's last, and this is when that ended
   bool head_sent = false;
   bool written = false;  // the client has nothing more to send
   bool continued = false;
@@ -127,6 +130,11 @@ struct Call {
   std::optional<LimitDecision> decision;
   int probes = 0;
 
+  /// What to expect from a document of this revision. A key that comes and goes does so at once everywhere,
+  /// whatever document is active; check_answers looks at its times.
+  const Expected& expected_of(uint64_t revision) const {
+    return expected[unknown_key_may_change ? 0 : revision % 2];
+  }
   bool idempotent() const { return method != "POST" && method != "PATCH"; }
 };
 
@@ -154,6 +162,7 @@ struct Serving {
   uint64_t revision = 0;
   Instant begun{};
   Instant answered_at{};
+  Instant left_at{};  // its connection ended, if no other serving came after it
 };
 
 /// All calls and servings of a run.

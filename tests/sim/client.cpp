@@ -24,6 +24,12 @@ std::string Client::describe() const {
                      stream_ ? "open" : "closed");
 }
 
+bool Client::finished_well() const {
+  const Call& last = *plan_.calls.back();
+  return plan_.stays && last.outcome == Outcome::kAnswered && last.written && !last_answer_ && !last.spoiled &&
+         plan_.read_after == 0;
+}
+
 io::Task<> Client::use_connection() {
   io::CancelToken token;
   token_ = &token;
@@ -102,6 +108,17 @@ io::Task<bool> Client::send_call(Call& call) {
   if (!sent) co_return false;
   call.sent = loop_.now();
   call.written = true;
+  if (call.deed == ClientDeed::kLeave) {
+    if (call.pause_before > Duration::zero()) co_await pause(loop_, call.pause_before, *token_);
+    if (call.answer_begun || ended_) {
+      call.deed = ClientDeed::kNone;
+      co_return true;
+    }
+    stream_->abort();
+    token_->cancel(io::CancelReason::kShed);
+    call.left_at = loop_.now();
+    co_return false;
+  }
   bool on_request = call.deed == ClientDeed::kResetRequest || call.deed == ClientDeed::kEndRequest ||
                     call.deed == ClientDeed::kStallRequest;
   if (on_request) call.deed = ClientDeed::kNone;  // its byte was never reached
@@ -147,7 +164,8 @@ io::Task<> Client::read_answers() {
   size_t since_pause = 0;
   for (;;) {
     io::Deadline deadline(loop_, loop_.now() + patience_, *token_);
-    idle_ = finished_ == outstanding_ && next_ == plan_.calls.size();
+    bool was_idle = std::exchange(idle_, finished_ == outstanding_ && next_ == plan_.calls.size());
+    if (idle_ && !was_idle) idle_since_ = loop_.now();
     auto lease = co_await stream_->read();
     if (!lease || lease->empty()) {
       if (token_->reason() == io::CancelReason::kDeadline)
@@ -155,6 +173,7 @@ io::Task<> Client::read_answers() {
                         seconds(patience_), describe());
       bool reset = !lease;
       if (idle_) let_go_at_ = loop_.now();
+      if (last_answer_ && !in_body_ && finished_ > 0) plan_.calls[finished_ - 1]->closed = loop_.now();
       close_outstanding(reset);
       co_return;
     }
@@ -255,6 +274,8 @@ bool Client::begin_answer(Call& call) {
   if (call.answer_until_close && !last_answer_)
     violations_.add(Invariant::kOneAnswer,
                     "the answer of exchange {} ends with its connection and does not say so", call.number);
+  if (call.http10 && rule->framing == Framing::kChunked)
+    violations_.add(Invariant::kOneAnswer, "exchange {} is HTTP/1.0 and got chunks", call.number);
   call.head = std::move(*head);
   decoder_ = BodyDecoder(*rule);
   in_body_ = true;

@@ -35,6 +35,9 @@ class Client {
   /// When the gateway ended the last connection that stayed; zero: it did not.
   Instant let_go_at() const { return let_go_at_; }
   bool idle() const { return idle_; }
+  /// Since when the last connection was; and whether it might have gone on being used.
+  Instant idle_since() const { return idle_since_; }
+  bool finished_well() const;
   std::string describe() const;
 
  private:
@@ -48,7 +51,6 @@ class Client {
   bool begin_answer(Call& call);
   void end_answer(Call& call);
   void close_outstanding(bool reset);
-  bool idle_now() const { return outstanding_ == finished_ && next_ == plan_.calls.size(); }
 
   io::SimLoop& loop_;
   const ClientPlan& plan_;
@@ -73,6 +75,7 @@ class Client {
   size_t written_ = 0;  // bytes of the call in hand
   size_t refused_ = 0;
   Instant let_go_at_{};
+  Instant idle_since_{};
 };
 
 }  // namespace sluice::sim

@@ -17,6 +17,8 @@ std::string_view client_deed_text(ClientDeed deed) {
       return "resets in the answer";
     case ClientDeed::kStallAnswer:
       return "stops reading the answer";
+    case ClientDeed::kLeave:
+      return "leaves";
   }
   return "";
 }

@@ -393,7 +393,8 @@ void CallDrawer::draw_body() {
   Call& call = *call_;
   if (!carries(call.method) || call.method == "TRACE") return;
   call.has_body = true;
-  size_t size = call.kind == "small" ? random_.below(6000) : draw_size();
+  size_t size = draw_size();
+  if (call.kind == "small") size = chance(2) ? 2046 + random_.below(5) : random_.below(6000);
   call.body = identity_bytes(2 * uint64_t{call.number}, size);
   if (!json_kind_.empty())
     call.body = fmt::format("{{\"n\":{},\"kind\":\"{}\",\"pad\":\"{}\"}}", call.number, json_kind_,
@@ -447,7 +448,7 @@ void CallDrawer::draw_deed() {
   }
   if (chance(3)) call.pause_before = std::chrono::milliseconds(random_.below(400));
   if (!profile_.client_deeds || !chance(6) || call.kind == "bad-chunk") return;
-  call.deed = static_cast<ClientDeed>(1 + random_.below(5));
+  call.deed = static_cast<ClientDeed>(1 + random_.below(6));
   call.deed_at = random_.below(200);
   if (chance(2)) call.deed_at = random_.below(300 + call.body_wire.size());
 }

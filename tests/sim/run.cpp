@@ -31,6 +31,8 @@ class Run {
   }
   void finish();
   void check_world_empty();
+  void check_idle();
+  void check_turns();
   RunResult result();
 
   RunOptions options_;
@@ -52,6 +54,7 @@ class Run {
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::pair<Duration, bool>> changes_;  // when, and whether the document is valid
   Duration drain_after_ = Duration::max();
+  Duration quiet_{};  // after the traffic, so that what idles is let go
   io::TaskScope scope_;
   size_t workers_ = 1;
   uint64_t revision_ = 0;
@@ -102,6 +105,7 @@ void Run::draw() {
       changes_.emplace_back(std::chrono::milliseconds(random_.below(4000)), random_.below(4) != 0);
     std::ranges::sort(changes_);
   }
+  if (random_.below(3) == 0) quiet_ = std::chrono::seconds(40);
   if (profile_.early_drain) drain_after_ = std::chrono::milliseconds(random_.below(5000));
 }
 
@@ -174,6 +178,7 @@ io::Task<> Run::operate() {
   for (auto [at, valid] : changes_) spawn(main_, change(at, valid));
   while (!traffic_over() && main_.now() - began < drain_after_)
     co_await pause(main_, std::chrono::milliseconds(50), never);
+  if (drain_after_ == Duration::max()) co_await pause(main_, quiet_, never);
   gateway_->shut_down(document_.drain);
 }
 
@@ -209,6 +214,49 @@ void Run::check_world_empty() {
   });
 }
 
+/// Connections that nobody used were kept as long as they must, and no longer.
+void Run::check_idle() {
+  if (profile_.faults) return;
+  constexpr Duration kSlack = std::chrono::milliseconds(500);
+  Instant drain = gateway_->drain_began();
+  for (const auto& client : clients_) {
+    Instant let_go = client->let_go_at();
+    if (let_go == Instant{} || !client->finished_well()) continue;
+    Duration idled = let_go - client->idle_since();
+    bool early = idled + kSlack < document_.keep_alive && let_go < drain;
+    bool into_drain = let_go > std::max(drain, client->idle_since()) + kSlack;
+    bool late = idled > document_.keep_alive + kSlack || into_drain;
+    if (early || late)
+      violations_.add(Invariant::kNoEndlessWait, "a client's idle connection was kept for {} s{}", seconds(idled),
+                      into_drain ? ", into the drain" : "");
+  }
+  for (const auto& upstream : upstreams_)
+    if (upstream->longest_idle() > document_.idle + kSlack)
+      violations_.add(Invariant::kNoEndlessWait, "an idle connection to {} was kept for {} s",
+                      upstream->backend().ip, seconds(upstream->longest_idle()));
+}
+
+/// Targets take turns by their weights, whichever worker asks.
+void Run::check_turns() {
+  bool plain = !profile_.faults && !profile_.upstream_deeds && !profile_.client_deeds && !profile_.reloads;
+  size_t all = 0;
+  uint32_t weights = 0;
+  for (const auto& upstream : upstreams_)
+    if (upstream->backend().upstream == "main") {
+      all += upstream->requests();
+      weights += upstream->backend().weight;
+    }
+  for (const auto& upstream : upstreams_) {
+    const Backend& backend = upstream->backend();
+    if (!plain || !ledger_.losses.empty() || backend.upstream != "main") continue;
+    size_t share = all * backend.weight / weights;
+    // A try on a connection that was just closed takes a turn and is not seen; so does a client that leaves.
+    if (upstream->requests() + 2 < share || upstream->requests() > share + 3)
+      violations_.add(Invariant::kUndisturbed, "{} got {} of {} requests, with a weight of {} in {}", backend.ip,
+                      upstream->requests(), all, backend.weight, weights);
+  }
+}
+
 RunResult Run::go() {
   for (auto& upstream : upstreams_) {
     io::CurrentLoop current(upstream_loop_);
@@ -227,6 +275,8 @@ RunResult Run::go() {
   RunView view{document_, profile_, ledger_, *gateway_, world_, !profile_.faults, metrics_,
                gateway_->access_log()};
   check_answers(view, violations_);
+  check_idle();
+  check_turns();
   check_accounts(view, violations_);
   return result();
 }

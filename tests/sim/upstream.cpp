@@ -62,6 +62,7 @@ io::Task<> UpstreamServer::serve(std::unique_ptr<io::Stream> stream) {
   bool harmed = stream_harmed(loop_.world(), *connection.stream);
   if (connection.last) connection.last->harmed |= harmed;
   if (harmed || connection.noise_at != kNever) ledger_.losses.push_back({backend_.upstream, loop_.now()});
+  if (connection.last) connection.last->left_at = loop_.now();
   connection.stream.reset();
   --open_;
 }
@@ -122,9 +123,14 @@ Serving* UpstreamServer::begin(Connection& connection, const Head& head) {
 io::Task<bool> UpstreamServer::serve_one(Connection& connection) {
   bool broken = false;
   std::optional<Head> head;
+  Instant since = loop_.now();
   while (!(head = read_head(connection.buffer, broken))) {
     bool more = co_await read_more(connection);
-    if (!more) co_return false;
+    if (!more) {
+      if (connection.last && connection.last->answered)
+        longest_idle_ = std::max(longest_idle_, loop_.now() - since);
+      co_return false;
+    }
   }
   Serving* serving = begin(connection, *head);
   if (!serving || broken) co_return false;
@@ -213,7 +219,7 @@ void UpstreamServer::check_request(const Serving& serving, const Head& head) {
   Serving& noted = const_cast<Serving&>(serving);
   std::string_view revision = head.fields.value("x-config");
   std::from_chars(revision.data(), revision.data() + revision.size(), noted.revision);
-  const Expected& expected = call.expected[serving.revision % 2];
+  const Expected& expected = call.expected_of(serving.revision);
   bool once = call.idempotent() || call.servings.size() == 1;
   if (!once)
     violations_.add(Invariant::kAtMostOnce, "exchange {} ({} {}) was sent {} times", call.number, call.method,

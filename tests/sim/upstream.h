@@ -60,6 +60,8 @@ class UpstreamServer {
   size_t active() const { return scope_.active(); }
   const Backend& backend() const { return backend_; }
   size_t requests() const { return requests_; }
+  /// Of a connection that the gateway kept and did not use.
+  Duration longest_idle() const { return longest_idle_; }
 
  private:
   struct Connection;
@@ -89,6 +91,7 @@ class UpstreamServer {
   size_t open_ = 0;
   size_t accepted_ = 0;
   size_t requests_ = 0;
+  Duration longest_idle_{};
 };
 
 }  // namespace sluice::sim
