@@ -111,6 +111,7 @@ struct Call {
   Instant answered{};  // the head of the answer came
   Instant ended{};     // all was over
   Instant closed{};      // its answer was its connection's last, and this is when that ended
+  bool closed_by_reset = false;
   bool head_sent = false;
   bool written = false;  // the client has nothing more to send
   bool continued = false;

@@ -145,7 +145,10 @@ class Checker {
     if (prompt && call.closed > call.ended + kLinger + kSlack)
       add(Invariant::kNoEndlessWait, "its last answer was whole, and its connection was closed {} s later",
           seconds(call.closed - call.ended));
-    bool silent = last_ && !last_->answered && last_->deed == UpstreamDeed::kSilence;
+    bool clean = call.next || !call.written || call.spoiled || !call.closed_by_reset;
+    if (call.outcome == Outcome::kAnswered && !clean)
+      add(Invariant::kOneAnswer, "its connection was reset behind its answer, which the reset may take along");
+    bool silent = !call.total && last_ && !last_->answered && last_->deed == UpstreamDeed::kSilence;
     // One that leaves with its last byte may be missed until the gateway writes.
     if (call.deed == ClientDeed::kLeave && call.left_at > call.sent && silent &&
         last_->left_at > std::max(call.left_at, last_->begun) + kSlack)
@@ -379,11 +382,10 @@ class Checker {
     bool is_head = call.method == "HEAD";  // and its code not told
     if (call.total && status == 504 && (code == "timeout" || code == "upstream_timeout" || is_head))
       return call.answered - call.begun + kSlack < *call.total ? "too early" : "";
-    if (!last_) {
-      if (upstream_lost() && status == 502) return {};
-      return "no upstream was asked";
-    }
-    if (upstream_lost() && status == 502) return {};
+    // A kept connection that was just closed is forgiven only to what may be sent twice.
+    bool lost = status == 502 && upstream_lost() && (!call.idempotent() || call.has_body);
+    if (lost) return {};
+    if (!last_) return "no upstream was asked";
     const auto& document = run_.document;
     bool may_retry = call.idempotent() && !call.has_body && call.servings.size() < document.attempts;
     switch (last_->deed) {

@@ -173,7 +173,10 @@ io::Task<> Client::read_answers() {
                         seconds(patience_), describe());
       bool reset = !lease;
       if (idle_) let_go_at_ = loop_.now();
-      if (last_answer_ && !in_body_ && finished_ > 0) plan_.calls[finished_ - 1]->closed = loop_.now();
+      if (last_answer_ && !in_body_ && finished_ > 0) {
+        plan_.calls[finished_ - 1]->closed = loop_.now();
+        plan_.calls[finished_ - 1]->closed_by_reset = reset;
+      }
       close_outstanding(reset);
       co_return;
     }

@@ -16,6 +16,7 @@ struct Profile {
   bool upstream_deeds = false;  // upstreams that break off, lie, are silent
   bool slow_peers = false;      // who waits for less than a timeout
   bool reloads = false;
+  Duration latency{};        // of the network, one way
   bool early_drain = false;  // in the middle of the traffic
 };
 

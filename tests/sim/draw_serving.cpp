@@ -63,7 +63,7 @@ ServingPlan draw_serving(const Call& call, size_t attempt, const Profile& profil
   }
   if (chance(6)) {
     plan.after = static_cast<After>(1 + random.below(4));
-    plan.after_pause = std::chrono::milliseconds(1 + random.below(3000));
+    plan.after_pause = std::chrono::milliseconds(1 + random.below(chance(2) ? 3000 : 60));
     if (!profile.upstream_deeds && plan.after != After::kEnd) plan.after = After::kKeep;
     if (plan.after == After::kGlued && (plan.size > 20'000 || plan.piece || plan.closes || plan.early)) plan.after = After::kKeep;
   }

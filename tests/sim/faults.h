@@ -10,10 +10,11 @@ inline bool stream_harmed(const io::SimWorld& world, const io::Stream& stream) {
   return world.harmed(io::SimWorld::connection_number(stream));
 }
 
-/// The faults of a run's world; without `faults` none at all.
-inline io::SimOptions world_options(uint64_t seed, bool faults, bool keep_trace) {
+/// A run's world; without `faults` it has none at all.
+inline io::SimOptions world_options(uint64_t seed, bool faults, Duration latency, bool keep_trace) {
   io::SimOptions options;
   options.seed = seed;
+  options.latency = latency;
   if (faults) options.faults = io::SimFaults::draw(seed);
   options.keep_trace = keep_trace;
   return options;

@@ -1,5 +1,7 @@
 #include "gateway.h"
 
+#include <set>
+
 #include "config/loader.h"
 #include "document.h"
 #include "io/sleep.h"
@@ -156,7 +158,20 @@ void SimGateway::check_empty(Member& member, size_t number) {
     violations_.add(Invariant::kGivenBack, "worker {} has timers left", number);
 }
 
+/// Plans of configurations that were replaced: no exchange is left that could need one.
+void SimGateway::check_old_plans() {
+  std::set<const gateway::RoutePlan*> active;
+  snapshot_->for_each_plan([&](const auto& plan) { active.insert(plan.get()); });
+  size_t held = 0;
+  for (const auto& weak : plans_) {
+    auto plan = weak.lock();
+    if (plan && !active.contains(plan.get())) ++held;
+  }
+  if (held) violations_.add(Invariant::kGivenBack, "{} plans of old configurations are held by nobody's exchange", held);
+}
+
 void SimGateway::destroy() {
+  check_old_plans();
   size_t number = 0;
   for (auto& member : members_) {
     {

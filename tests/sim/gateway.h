@@ -74,6 +74,7 @@ class SimGateway {
   io::Task<> end(Member& member);
   io::Task<> drain_in_time(Duration timeout);
   io::Task<> keep_house();
+  void check_old_plans();
   void check_empty(Member& member, size_t number);
 
   io::SimWorld& world_;

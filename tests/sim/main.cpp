@@ -8,6 +8,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "bench.h"
+#include "regressions.h"
 #include "report.h"
 #include "run.h"
 #include "telemetry/process_log.h"
@@ -38,6 +40,7 @@ struct Arguments {
   bool json = false;
   bool twice = false;
   bool hash = false;
+  bool bench = false;
 };
 
 /// Every so many seeds is run twice when not all are.
@@ -59,12 +62,16 @@ RunResult run_checked(const Arguments& arguments, uint64_t seed) {
 int run_all(const Arguments& arguments) {
   Report report(arguments.json, arguments.trace);
   uint64_t count = arguments.one ? 1 : arguments.seeds;
-  for (uint64_t i = 0; i < count; ++i) {
-    RunResult result = run_checked(arguments, arguments.first + i);
+  auto run = [&](uint64_t seed) {
+    RunResult result = run_checked(arguments, seed);
     report.add(result);
     if (arguments.hash) fmt::print("{} {:016x}\n", result.seed, result.hash);
-    if (!result.violations.empty()) break;
-  }
+    return result.violations.empty();
+  };
+  bool sound = true;
+  for (uint64_t i = 0; i < count && sound; ++i) sound = run(arguments.first + i);
+  if (!arguments.one)
+    for (const Regression& regression : kRegressions) sound = sound && run(regression.seed);
   return report.finish() ? 0 : 1;
 }
 
@@ -82,9 +89,11 @@ int main(int argc, char** argv) {
   app.add_flag("--json", arguments.json, "the report as JSON");
   app.add_flag("--twice", arguments.twice, "run every seed twice and compare");
   app.add_flag("--hash", arguments.hash, "print the hash of each seed's events");
+  app.add_flag("--bench", arguments.bench, "how many plain requests a second");
   CLI11_PARSE(app, argc, argv);
   arguments.one = seed->count() > 0 && app.get_option("--seeds")->count() == 0;
   for (int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(number, on_crash);
   sluice::telemetry::log::configure({.level = sluice::telemetry::log::Level::kOff});
+  if (arguments.bench) return run_bench(3.0);
   return run_all(arguments);
 }

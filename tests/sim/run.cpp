@@ -70,6 +70,7 @@ Profile draw_profile(Random& random) {
   profile.slow_peers = random.below(2) == 0;
   profile.reloads = random.below(2) == 0;
   profile.early_drain = random.below(4) == 0;
+  if (random.below(3) == 0) profile.latency = std::chrono::milliseconds(1 + random.below(30));
   return profile;
 }
 
@@ -79,7 +80,7 @@ Run::Run(const RunOptions& options)
       profile_(draw_profile(random_)),
       document_(Document::draw(random_)),
       policies_([this](gateway::Exchange& exchange, const std::string& limit) { on_pass(exchange, limit); }),
-      world_(world_options(options.seed, profile_.faults, options.trace)),
+      world_(world_options(options.seed, profile_.faults, profile_.latency, options.trace)),
       resolver_(main_) {
   draw();
 }
@@ -270,11 +271,12 @@ RunResult Run::go() {
   for (size_t i = 0; i < clients_.size(); ++i) spawn(clients_[i]->loop(), clients_[i]->run());
   spawn(main_, operate());
   finish();
-  if (violations_.found().empty() || gateway_->ended()) check_world_empty();
-  if (!gateway_->ended()) return result();
+  bool over = violations_.found().empty();
+  if (over) check_world_empty();
   RunView view{document_, profile_, ledger_, *gateway_, world_, !profile_.faults, metrics_,
                gateway_->access_log()};
   check_answers(view, violations_);
+  if (!over) return result();  // what is left cannot be taken apart
   check_idle();
   check_turns();
   check_accounts(view, violations_);

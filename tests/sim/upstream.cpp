@@ -112,7 +112,7 @@ Serving* UpstreamServer::begin(Connection& connection, const Head& head) {
   serving.begun = loop_.now();
   serving.confused = connection.noise_at != kNever;
   connection.last = &serving;
-  if (serving.confused && !profile_.faults && serving.begun > connection.noise_at)
+  if (serving.confused && !profile_.faults && serving.begun > connection.noise_at + 2 * profile_.latency)
     violations_.add(Invariant::kIdentity,
                     "exchange {} was sent on a connection on which {} had said more than it was asked",
                     call->number, backend_.ip);

@@ -1,0 +1,20 @@
+// Seeds that failed once, each with its reason: every run of several seeds ends with them.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace sluice::sim {
+
+struct Regression {
+  uint64_t seed;
+  std::string_view why;
+};
+
+inline constexpr Regression kRegressions[] = {
+    {755, "a client that resets right behind its request; its upstream stays silent"},
+    {1283, "half a head, pipelined behind a request whose time runs out"},
+    {10127, "an HTTP/1.0 answer that ends with its connection, and a request behind it"},
+};
+
+}  // namespace sluice::sim
