@@ -83,7 +83,7 @@ void SimConnection::refuse_later() {
 }
 
 void SimConnection::arrive_at_listener() {
-  if (!ends_[0]) return;
+  if (!ends_[0] || broken_[0]) return;
   SimListener* listener = world_.find_listener(to_);
   if (!listener) return refuse_later();
   listener->offer(std::make_unique<SimStream>(listener->loop(), *this));

@@ -82,6 +82,7 @@ class SimWorld {
   friend class SimConnection;
   friend class SimListener;
   friend class SimLoop;
+  friend class SimOffload;
   friend class SimResolver;
   friend class SimStream;
   bool turn();
