@@ -267,7 +267,8 @@ bool Client::begin_answer(Call& call) {
   call.answer_begun = true;
   call.answered = loop_.now();
   // Who has not read the method cannot know that it is HEAD.
-  auto rule = answer_body_rule(*head, call.head_sent ? call.method : "GET");
+  bool may_know = call.head_sent && !(status == 408 && stream_harmed(loop_.world(), *stream_));
+  auto rule = answer_body_rule(*head, may_know ? call.method : "GET");
   if (!rule) {
     violations_.add(Invariant::kOneAnswer, "the answer of exchange {} has two lengths", call.number);
     return false;

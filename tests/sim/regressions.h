@@ -14,6 +14,7 @@ struct Regression {
 inline constexpr Regression kRegressions[] = {
     {755, "a client that resets right behind its request; its upstream stays silent"},
     {1283, "half a head, pipelined behind a request whose time runs out"},
+    {3170, "input that was read before its event came let an idle connection sleep through the drain"},
     {10127, "an HTTP/1.0 answer that ends with its connection, and a request behind it"},
 };
 
