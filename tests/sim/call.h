@@ -80,6 +80,7 @@ struct Call {
   std::string body_wire;
   std::string body;
   Fields trailers;
+  std::string own_id;  // the request id that it keeps; empty: it gets a new one
   bool has_body = false;
   bool chunked = false;
   bool http10 = false;

@@ -37,7 +37,7 @@ io::Task<> Client::use_connection() {
     io::Deadline deadline(loop_, loop_.now() + patience_, token);
     auto connected = co_await loop_.connect(plan_.to, token);
     if (!connected) {
-      ++refused_;
+      if (connected.error().code == io::ErrorCode::kRefused) refusals_.push_back(loop_.now());
       // This call is not made; the next one tries again.
       ++next_;
       ++outstanding_;

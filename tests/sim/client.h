@@ -31,12 +31,13 @@ class Client {
   io::Task<> run();
   io::SimLoop& loop() { return loop_; }
   bool done() const { return done_; }
-  size_t refused() const { return refused_; }
+  /// When connecting was refused.
+  const std::vector<Instant>& refusals() const { return refusals_; }
   /// When the gateway ended the last connection that stayed; zero: it did not.
   Instant let_go_at() const { return let_go_at_; }
   bool idle() const { return idle_; }
   /// Since when the last connection was; and whether it might have gone on being used.
-  Instant idle_since() const { return idle_since_; }
+  Instant idle_since() const { return std::max(idle_since_, plan_.calls.back()->sent); }
   bool finished_well() const;
   std::string describe() const;
 
@@ -73,7 +74,7 @@ class Client {
   size_t finished_ = 0;
   size_t received_ = 0;
   size_t written_ = 0;  // bytes of the call in hand
-  size_t refused_ = 0;
+  std::vector<Instant> refusals_;
   Instant let_go_at_{};
   Instant idle_since_{};
 };

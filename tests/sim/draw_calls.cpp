@@ -122,7 +122,11 @@ void CallDrawer::draw_extras(size_t client) {
     each.forwarded.add("x-forwarded-for", forwarded_for);
     each.forwarded.add("x-forwarded-proto", proto);
   });
-  if (chance(4)) sent_.add("X-Request-Id", fmt::format("mine-{}", call_->number));
+  if (chance(4)) {
+    std::string id = fmt::format("mine-{}", call_->number);
+    sent_.add("X-Request-Id", id);
+    if (trusted_) call_->own_id = id;
+  }
 }
 
 void CallDrawer::keys(std::string_view in, size_t) {
@@ -396,11 +400,13 @@ void CallDrawer::draw_body() {
   size_t size = draw_size();
   if (call.kind == "small") size = chance(2) ? 2046 + random_.below(5) : random_.below(6000);
   call.body = identity_bytes(2 * uint64_t{call.number}, size);
+  // What has no body could be sent again unseen, if it were not for its method.
+  if (json_kind_.empty() && call.kind != "bad-chunk" && chance(4)) call.body.clear();
   if (!json_kind_.empty())
     call.body = fmt::format("{{\"n\":{},\"kind\":\"{}\",\"pad\":\"{}\"}}", call.number, json_kind_,
                             hex(identity_bytes(2 * uint64_t{call.number}, std::min<size_t>(size, 40'000))));
   keep("Content-Type", json_kind_.empty() ? "application/octet-stream" : "application/json");
-  call.chunked = call.kind == "bad-chunk" || chance(2);
+  call.chunked = call.kind == "bad-chunk" || (!call.body.empty() && chance(2));
   if (call.chunked) {
     bool broken = call.kind == "bad-chunk";
     if (!broken && chance(3)) call.trailers.add("x-sim-trailer", std::to_string(call.number));

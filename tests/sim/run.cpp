@@ -33,6 +33,7 @@ class Run {
   void check_world_empty();
   void check_idle();
   void check_turns();
+  void check_refusals();
   RunResult result();
 
   RunOptions options_;
@@ -215,6 +216,20 @@ void Run::check_world_empty() {
   });
 }
 
+/// Who is refused must have met a fault: the gateway listens until its drain.
+void Run::check_refusals() {
+  constexpr Duration kSpan = std::chrono::milliseconds(500);
+  const io::FaultLog& faults = world_.fault_log();
+  for (const auto& client : clients_)
+    for (Instant at : client->refusals()) {
+      bool excused = at + kSpan > gateway_->drain_began() || faults.world_harmed(at - kSpan, at) ||
+                     faults.connection_harmed(gateway_->address(), at - kSpan, at);
+      if (!excused)
+        violations_.add(Invariant::kUndisturbed, "a client was refused a connection at {:.3f} s",
+                        seconds(at.time_since_epoch()) - 1000);
+    }
+}
+
 /// Connections that nobody used were kept as long as they must, and no longer.
 void Run::check_idle() {
   if (profile_.faults) return;
@@ -278,6 +293,7 @@ RunResult Run::go() {
   check_answers(view, violations_);
   if (!over) return result();  // what is left cannot be taken apart
   check_idle();
+  check_refusals();
   check_turns();
   check_accounts(view, violations_);
   return result();

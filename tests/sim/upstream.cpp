@@ -247,7 +247,10 @@ void UpstreamServer::check_request(const Serving& serving, const Head& head) {
   noted.request_id = got.value("x-request-id");
   size_t ids = got.count("x-request-id");
   bool same = call.servings.front()->request_id == serving.request_id;
-  if (ids != 1 || serving.request_id.empty() || !same)
+  bool made = serving.request_id.size() == 32 &&
+              serving.request_id.find_first_not_of("0123456789abcdef") == std::string::npos;
+  bool right = call.own_id.empty() ? made : serving.request_id == call.own_id;
+  if (ids != 1 || !right || !same)
     violations_.add(Invariant::kUndisturbed, "exchange {}: its request id is \"{}\"", call.number,
                     serving.request_id);
   std::string length(got.value("content-length"));
