@@ -33,8 +33,8 @@ struct Bench {
   SimPolicies policies{[](gateway::Exchange&, const std::string&) {}};
   Violations violations;
   SimGateway gateway{world, main, resolver, policies, 1, 1, violations};
-  std::string answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n" +
-                       std::string(1024, 'x');
+  std::string answer =
+      "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n" + std::string(1024, 'x');
   io::CancelToken listening;
   std::unique_ptr<io::Listener> listener;
   io::TaskScope scope;

@@ -19,10 +19,10 @@ struct Serving;
 /// asking the gateway.
 struct Expected {
   // An answer of the gateway's own:
-  int status = 0;    // 0: the upstream answers
-  std::string code;  // of problem details; empty: the body is `body`
-  std::string body;  // "{revision}" stands for the document's number
-  Fields fields;     // that must be there
+  int status = 0;              // 0: the upstream answers
+  std::string code;            // of problem details; empty: the body is `body`
+  std::string body;            // "{revision}" stands for the document's number
+  Fields fields;               // that must be there
   bool outside_chain = false;  // refused before any policy saw it
   // Or what the upstream gets:
   std::vector<std::string> upstreams;  // one of these
@@ -85,12 +85,12 @@ struct Call {
   bool chunked = false;
   bool http10 = false;
   bool expects_continue = false;
-  bool asks_close = false;   // the connection ends after its answer
-  bool broken_frame = false;  // malformed: the connection ends after its answer
-  bool body_refused = false;  // the gateway may answer before it has read the body
-  std::array<Expected, 2> expected;  // for documents of even and of odd revisions
-  std::string limit;                 // the rate limit that it meets; empty: none
-  std::string limit_key;             // of whom
+  bool asks_close = false;              // the connection ends after its answer
+  bool broken_frame = false;            // malformed: the connection ends after its answer
+  bool body_refused = false;            // the gateway may answer before it has read the body
+  std::array<Expected, 2> expected;     // for documents of even and of odd revisions
+  std::string limit;                    // the rate limit that it meets; empty: none
+  std::string limit_key;                // of whom
   bool unknown_key_may_change = false;  // its key comes and goes with reloads
   std::optional<Duration> total;        // the route's own time for all of it
 
@@ -100,7 +100,7 @@ struct Call {
   Duration write_pause{};
   Duration pause_before{};
   bool reads_slowly = false;
-  uint64_t upstream_seed = 0;  // of what the upstream does, try by try
+  uint64_t upstream_seed = 0;     // of what the upstream does, try by try
   bool upstream_behaves = false;  // whatever the profile says
 
   // --- what became of it ---
@@ -111,14 +111,14 @@ struct Call {
   Instant left_at{};   // of kLeave
   Instant answered{};  // the head of the answer came
   Instant ended{};     // all was over
-  Instant closed{};      // its answer was its connection's last, and this is when that ended
+  Instant closed{};    // its answer was its connection's last, and this is when that ended
   bool closed_by_reset = false;
   bool head_sent = false;
   bool written = false;  // the client has nothing more to send
   bool continued = false;
-  bool harmed = false;  // its client's connection drew a fault that excuses a failure
+  bool harmed = false;         // its client's connection drew a fault that excuses a failure
   const Call* next = nullptr;  // on the same connection
-  bool spoiled = false;  // its client ended the connection badly, in this call or a later one
+  bool spoiled = false;        // its client ended the connection badly, in this call or a later one
   int interim = 0;
   Head head;
   std::string answer;
@@ -145,7 +145,7 @@ struct Serving {
   uint32_t number = 0;
   Call* call = nullptr;
   std::string upstream;
-  std::string target;  // the server that it came to
+  std::string target;   // the server that it came to
   bool reused = false;  // not the first on its connection
   UpstreamDeed deed = UpstreamDeed::kAnswer;
   int status = 0;
@@ -156,9 +156,9 @@ struct Serving {
   bool whole_request = false;  // the request's body came to its end
   bool answered = false;       // the whole answer was written
   bool head_sent = false;
-  bool early = false;       // answered before the request's body was read
-  bool confused = false;    // the connection had noise on it: nothing can be said
-  bool harmed = false;      // its connection drew a fault that excuses a failure
+  bool early = false;     // answered before the request's body was read
+  bool confused = false;  // the connection had noise on it: nothing can be said
+  bool harmed = false;    // its connection drew a fault that excuses a failure
   int interim = 0;
   std::string request_id;
   uint64_t revision = 0;

@@ -29,8 +29,8 @@ void check_limited(const RunView& run, Violations& violations) {
   for (const auto& [limit, count] : refused) {
     uint64_t said = sum_of(run.metrics, "sluice_limited_total", "policy=\"per-" + limit + "\"");
     if (said != count)
-      violations.add(Invariant::kRateLimit, "sluice_limited_total of per-{} is {}, {} were limited", limit, said,
-                     count);
+      violations.add(Invariant::kRateLimit, "sluice_limited_total of per-{} is {}, {} were limited", limit,
+                     said, count);
   }
 }
 
@@ -59,8 +59,8 @@ void check_requests(const RunView& run, Violations& violations) {
   for (auto [digit, count] : by_class) {
     uint64_t of = sum_of(run.metrics, "sluice_requests_total", std::string("code_class=\"") + digit + "xx\"");
     if (of < count || of > count + broken + unsure)
-      violations.add(Invariant::kUndisturbed, "sluice_requests_total of {}xx is {}, clients saw {}", digit, of,
-                     count);
+      violations.add(Invariant::kUndisturbed, "sluice_requests_total of {}xx is {}, clients saw {}", digit,
+                     of, count);
   }
 }
 
@@ -89,7 +89,8 @@ void check_log(const RunView& run, Violations& violations) {
       continue;
     auto line = lines.find(id);
     if (line == lines.end()) {
-      violations.add(Invariant::kUndisturbed, "exchange {} ({}) is not in the access log", call.number, call.kind);
+      violations.add(Invariant::kUndisturbed, "exchange {} ({}) is not in the access log", call.number,
+                     call.kind);
       continue;
     }
     std::string status = fmt::format("\"status\":{},", call.head.status());

@@ -70,7 +70,8 @@ class Checker {
       text += fmt::format("; {} {} {}{}{}", serving->target, upstream_deed_text(serving->deed),
                           serving->status, serving->reused ? " on a kept connection" : "",
                           serving->answered ? ", sent whole" : "");
-    if (call_->deed != ClientDeed::kNone) text += fmt::format("; the client {}", client_deed_text(call_->deed));
+    if (call_->deed != ClientDeed::kNone)
+      text += fmt::format("; the client {}", client_deed_text(call_->deed));
     return text;
   }
 
@@ -92,7 +93,7 @@ class Checker {
     if (drain != kNever && until >= drain + run_.document.drain) return "the drain's time was over";
     for (const Serving* serving : call.servings)
       if (serving->harmed || serving->confused) return "its upstream's connection was harmed";
-    if (call.kind == "named" && names_failed(run_.world)) return "its upstream's name was not to be had";
+    if (call.kind == "named" && names_failed(run_.world, call.begun, until)) return "its upstream's name was not to be had";
     for (std::string_view nowhere : {"10.4.0.1", "10.4.0.2"})
       if ((call.kind == "dead" || call.kind == "hole") &&
           faults.connection_harmed(*io::Address::parse_ip(nowhere, 9300), call.begun, until))
@@ -128,7 +129,8 @@ class Checker {
     if (call.deed == ClientDeed::kStallRequest) {
       bool in_head = !call.head_sent && call.deed_at > 2 && call.turn == call.begun && !call.write_piece &&
                      !call.reads_slowly && !call.excused_by_order && call.kind != "malformed";
-      bool exact = call.head.status() == 408 && took + kSlack > document.header && took < document.header + kSlack;
+      bool exact =
+          call.head.status() == 408 && took + kSlack > document.header && took < document.header + kSlack;
       if (in_head && !exact)
         add(Invariant::kNoEndlessWait, "half a head was borne for {} s and answered {}", seconds(took),
             call.head.status());
@@ -141,13 +143,15 @@ class Checker {
       add(Invariant::kNoEndlessWait, "it read nothing for a long time and was still given {} bytes",
           call.answer.size());
     constexpr Duration kLinger = std::chrono::seconds(2);
-    bool prompt = !call.reads_slowly && call.deed != ClientDeed::kStallAnswer && call.outcome == Outcome::kAnswered;
+    bool prompt =
+        !call.reads_slowly && call.deed != ClientDeed::kStallAnswer && call.outcome == Outcome::kAnswered;
     if (prompt && call.closed > call.ended + kLinger + kSlack)
       add(Invariant::kNoEndlessWait, "its last answer was whole, and its connection was closed {} s later",
           seconds(call.closed - call.ended));
     bool clean = call.next || !call.written || call.spoiled || !call.closed_by_reset;
     if (call.outcome == Outcome::kAnswered && !clean)
-      add(Invariant::kOneAnswer, "its connection was reset behind its answer, which the reset may take along");
+      add(Invariant::kOneAnswer,
+          "its connection was reset behind its answer, which the reset may take along");
     bool silent = !call.total && last_ && !last_->answered && last_->deed == UpstreamDeed::kSilence;
     // One that leaves with its last byte may be missed until the gateway writes.
     if (call.deed == ClientDeed::kLeave && call.left_at > call.sent && silent &&
@@ -187,7 +191,8 @@ class Checker {
                   call.answered >= run_.gateway.drain_began() || call.expects_continue || !call.written ||
                   call.head.status() == 504;  // its time was over
     if (!reason && excuse_.empty())
-      add(Invariant::kUndisturbed, "its connection was closed without a reason (status {})", call.head.status());
+      add(Invariant::kUndisturbed, "its connection was closed without a reason (status {})",
+          call.head.status());
   }
 
   uint64_t revision_of_answer() {
@@ -197,7 +202,8 @@ class Checker {
       if (times.revision == *revision && times.first > call_->ended)
         add(Invariant::kUndisturbed, "it was handled by revision {}, which was not there yet", *revision);
       bool replaced = times.revision == *revision + 1 && times.all + kSlack < call_->begun;
-      if (replaced) add(Invariant::kUndisturbed, "it was handled by revision {}, which had been replaced", *revision);
+      if (replaced)
+        add(Invariant::kUndisturbed, "it was handled by revision {}, which had been replaced", *revision);
     }
     return *revision;
   }
@@ -224,7 +230,8 @@ class Checker {
       add(Invariant::kUndisturbed, "status {} became {}", serving->status, call.head.status());
     std::string_view body = call.method == "HEAD" ? std::string_view() : serving->body;
     if (!cut && call.answer.size() < body.size())
-      add(Invariant::kOneAnswer, "{} of {} bytes passed for the whole answer", call.answer.size(), body.size());
+      add(Invariant::kOneAnswer, "{} of {} bytes passed for the whole answer", call.answer.size(),
+          body.size());
     check_own_bytes(*serving);
     revision_of_answer();
     if (number_of(call.head.fields.value("x-config")) != serving->revision)
@@ -308,6 +315,9 @@ class Checker {
                                                (key_held(1) && matches(call.expected[1], status, code))
                                          : matches(call.expected[1], status, code)
                            : matches(expected, status, code);
+    auto after = number_of(call.head.fields.value("retry-after"));
+    if ((status == 429 || status == 503) && (!after || *after < 1))
+      add(Invariant::kUndisturbed, "a {} without Retry-After", status);
     bool limited = status == 429 && (code == "rate_limited" || call.method == "HEAD");
     if (!limited && as_expected) return check_expected(expected, revision);
     if (limited) return check_limited();
@@ -344,7 +354,8 @@ class Checker {
       std::string body = expected.body;
       size_t at = body.find("{revision}");
       if (at != std::string::npos) body.replace(at, 10, std::to_string(revision));
-      if (call.answer != body) add(Invariant::kIdentity, "its answer is \"{}\" instead of \"{}\"", call.answer, body);
+      if (call.answer != body)
+        add(Invariant::kIdentity, "its answer is \"{}\" instead of \"{}\"", call.answer, body);
     }
     for (const Field& field : expected.fields.all)
       if (call.head.fields.value(field.name) != field.value)
@@ -361,10 +372,6 @@ class Checker {
     if (outside_chain ? !clean : !marked)
       add(Invariant::kUndisturbed, "its answer went {} the policies", outside_chain ? "through" : "around");
     if (!fields.count("date")) add(Invariant::kUndisturbed, "its answer has no Date");
-    int status = call_->head.status();
-    bool retry = status == 429 || status == 503;
-    auto after = number_of(fields.value("retry-after"));
-    if (retry && (!after || *after < 1)) add(Invariant::kUndisturbed, "a {} without Retry-After", status);
   }
 
   void check_limited() {
@@ -397,9 +404,11 @@ class Checker {
       case UpstreamDeed::kGarbage:
       case UpstreamDeed::kContradiction:
       case UpstreamDeed::kHugeHead:
-        return status == 502 && (is_head || code == "upstream_protocol") ? "" : "its upstream broke the protocol";
+        return status == 502 && (is_head || code == "upstream_protocol") ? ""
+                                                                         : "its upstream broke the protocol";
       case UpstreamDeed::kTooManyInterim:
-        return (is_head || code == "too_many_interim_responses") ? "" : "its upstream sent interim answers only";
+        return (is_head || code == "too_many_interim_responses") ? ""
+                                                                 : "its upstream sent interim answers only";
       case UpstreamDeed::kUpgrade:
         return (is_head || code == "unexpected_upgrade") ? "" : "its upstream changed the protocol";
       case UpstreamDeed::kSilence:
@@ -430,7 +439,9 @@ class Checker {
   /// What takes a known time takes that time, where nothing disturbs it.
   void check_times() {
     const Call& call = *call_;
-    if (!run_.calm || !excuse_.empty() || !call.written || call.reads_slowly || call.outcome != Outcome::kAnswered) return;
+    if (!run_.calm || !excuse_.empty() || !call.written || call.reads_slowly ||
+        call.outcome != Outcome::kAnswered)
+      return;
     Duration took = call.answered - std::max(call.begun, last_ ? last_->begun : call.begun);
     if (call.head.status() == 504 && call.kind == "hole") {
       Duration all = run_.document.connect * run_.document.attempts;
@@ -439,7 +450,8 @@ class Checker {
     }
     if (last_ && last_->deed == UpstreamDeed::kSilence && call.head.status() == 504 && !call.total) {
       bool early = took + kSlack < run_.document.response_head;
-      bool late = call.answered - std::max(call.sent, last_->begun) > run_.document.response_head + 2 * kSlack;
+      bool late =
+          call.answered - std::max(call.sent, last_->begun) > run_.document.response_head + 2 * kSlack;
       if (early || late) add(Invariant::kNoEndlessWait, "silence was borne for {} s", seconds(took));
     }
     if (call.total && call.answered - call.turn > *call.total + kSlack)

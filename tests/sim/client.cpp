@@ -26,8 +26,8 @@ std::string Client::describe() const {
 
 bool Client::finished_well() const {
   const Call& last = *plan_.calls.back();
-  return plan_.stays && last.outcome == Outcome::kAnswered && last.written && !last_answer_ && !last.spoiled &&
-         plan_.read_after == 0;
+  return plan_.stays && last.outcome == Outcome::kAnswered && last.written && !last_answer_ &&
+         !last.spoiled && plan_.read_after == 0;
 }
 
 io::Task<> Client::use_connection() {
@@ -78,8 +78,7 @@ io::Task<> Client::use_connection() {
 io::Task<> Client::send_calls() {
   while (next_ < plan_.calls.size()) {
     Call& call = *plan_.calls[next_];
-    while (!plan_.pipelined && finished_ < outstanding_ && !ended_)
-      co_await progress_.wait(loop_, *token_);
+    while (!plan_.pipelined && finished_ < outstanding_ && !ended_) co_await progress_.wait(loop_, *token_);
     if (call.pause_before > Duration::zero()) co_await pause(loop_, call.pause_before, *token_);
     if (ended_ || last_answer_ || token_->cancelled()) co_return;
     ++next_;
@@ -97,7 +96,8 @@ io::Task<bool> Client::send_call(Call& call) {
   if (!sent) co_return false;
   call.head_sent = true;
   if (call.expects_continue) {
-    while (!call.continued && !call.answer_begun && !ended_) co_await progress_.wait(loop_, *token_, patience_);
+    while (!call.continued && !call.answer_begun && !ended_)
+      co_await progress_.wait(loop_, *token_, patience_);
     // A final answer instead of 100: the body is kept, and what follows could not be told from it.
     if (!call.continued) {
       call.written = true;

@@ -28,9 +28,9 @@ std::string ms(Duration duration) {
 Document Document::draw(Random& random) {
   Document document;
   document.backends = {
-      {"main", "10.2.0.1", 9000, "", 1, false},    {"main", "10.2.0.2", 9000, "", 2, false},
+      {"main", "10.2.0.1", 9000, "", 1, false},     {"main", "10.2.0.2", 9000, "", 2, false},
       {"main", "10.2.0.3", 9000, "/base", 1, true}, {"second", "10.3.0.1", 9100, "", 1, false},
-      {"named", "10.5.0.1", 9200, "", 1, false},   {"named", "10.5.0.2", 9200, "", 1, false},
+      {"named", "10.5.0.1", 9200, "", 1, false},    {"named", "10.5.0.2", 9200, "", 1, false},
   };
   document.attempts = 1 + static_cast<uint32_t>(random.below(3));
   document.retry_reset = random.below(4) != 0;
@@ -65,9 +65,9 @@ std::string Document::text(uint64_t revision) const {
   std::string on = "connect_failure";
   if (retry_reset) on += ", reset";
   if (retry_timeout) on += ", timeout";
-  std::string rules =
-      fmt::format("    timeouts: {{ connect: {}, response_head: {}, idle: {} }}\n    retry: {{ attempts: {}, on: [",
-                  ms(connect), ms(response_head), ms(idle), attempts);
+  std::string rules = fmt::format(
+      "    timeouts: {{ connect: {}, response_head: {}, idle: {} }}\n    retry: {{ attempts: {}, on: [",
+      ms(connect), ms(response_head), ms(idle), attempts);
   text += "upstreams:\n  main:\n    targets:\n";
   for (const Backend& each : backends)
     if (each.upstream == "main" && (even || !each.even_only))
@@ -75,7 +75,8 @@ std::string Document::text(uint64_t revision) const {
                           each.base_path, each.weight);
   text += rules + on + (retry_503 ? ", 503" : "") + "] }\n";
   text += "  second:\n    targets: [ http://10.3.0.1:9100 ]\n    host: target\n" + rules + on + "] }\n";
-  text += "  named:\n    targets: [ \"http://backend.sim:9200\" ]\n    host: literal.sim\n" + rules + on + "] }\n";
+  text += "  named:\n    targets: [ \"http://backend.sim:9200\" ]\n    host: literal.sim\n" + rules + on +
+          "] }\n";
   text += "  dead:\n    targets: [ http://10.4.0.1:9300 ]\n" + rules + on + "] }\n";
   text += "  hole:\n    targets: [ http://10.4.0.2:9300 ]\n" + rules + on + "] }\n";
 
@@ -97,42 +98,52 @@ std::string Document::text(uint64_t revision) const {
                         in == "header" ? "X-API-Key" : "api_key", hide);
     text += consumer_limit;
   }
-  text += "  by-address:\n    path: /by-address\n    upstream: main\n    policies:\n"
-          "      - sim_probe: { limit: address }\n      - rate_limit: { id: per-address, " +
-          rate_text(address_rate) + ", key: address }\n";
-  text += "  by-tenant:\n    path: /by-tenant\n    upstream: main\n    policies:\n"
-          "      - sim_probe: { limit: tenant }\n      - rate_limit: { id: per-tenant, " +
-          rate_text(tenant_rate) +
-          ", key: [ \"header:x-tenant\", address ], cost: 2 }\n"
-          "    routes: [ { name: fixed, respond: { status: 200, body: counted } } ]\n";
+  text +=
+      "  by-address:\n    path: /by-address\n    upstream: main\n    policies:\n"
+      "      - sim_probe: { limit: address }\n      - rate_limit: { id: per-address, " +
+      rate_text(address_rate) + ", key: address }\n";
+  text +=
+      "  by-tenant:\n    path: /by-tenant\n    upstream: main\n    policies:\n"
+      "      - sim_probe: { limit: tenant }\n      - rate_limit: { id: per-tenant, " +
+      rate_text(tenant_rate) +
+      ", key: [ \"header:x-tenant\", address ], cost: 2 }\n"
+      "    routes: [ { name: fixed, respond: { status: 200, body: counted } } ]\n";
   text += fmt::format(
       "  fixed:\n    path: /fixed\n    upstream: second\n    routes:\n"
-      "      - {{ name: text, path: /text, respond: {{ status: 203, headers: {{ x-made: here }}, body: \"fixed "
+      "      - {{ name: text, path: /text, respond: {{ status: 203, headers: {{ x-made: here }}, body: "
+      "\"fixed "
       "{}\" }} }}\n"
-      "      - {{ name: old, path: \"/old/{{rest**}}\", redirect: {{ to: \"/new/{{rest}}\", status: 308 }} }}\n"
+      "      - {{ name: old, path: \"/old/{{rest**}}\", redirect: {{ to: \"/new/{{rest}}\", status: 308 }} "
+      "}}\n"
       "      - {{ name: orders, path: \"/{{id}}/orders\", policies: [ {{ rewrite: {{ path: "
       "\"/internal/by-user/{{id}}\" }} }} ] }}\n"
       "      - {{ name: only, path: /only, methods: [GET, DELETE] }}\n",
       revision);
-  text += "  edit:\n    path: /edit\n    strip_path: true\n    upstream: main\n    policies:\n"
-          "      - headers: { request: { set: { x-set: gateway }, add: { x-add: more }, remove: [x-drop] },"
-          " response: { set: { x-answer-set: gateway }, remove: [x-answer-drop] } }\n";
-  text += "  pick:\n    path: /pick\n    upstream: main\n    routes:\n"
-          "      - { name: bulk, methods: [POST], match: { body: { \"$.kind\": bulk } }, upstream: second }\n"
-          "      - { name: beta, match: { headers: { x-channel: beta } }, priority: 1, upstream: second }\n"
-          "      - { name: two, match: { query: { v: \"2\" } }, upstream: second }\n"
-          "      - { name: rest }\n";
+  text +=
+      "  edit:\n    path: /edit\n    strip_path: true\n    upstream: main\n    policies:\n"
+      "      - headers: { request: { set: { x-set: gateway }, add: { x-add: more }, remove: [x-drop] },"
+      " response: { set: { x-answer-set: gateway }, remove: [x-answer-drop] } }\n";
+  text +=
+      "  pick:\n    path: /pick\n    upstream: main\n    routes:\n"
+      "      - { name: bulk, methods: [POST], match: { body: { \"$.kind\": bulk } }, upstream: second }\n"
+      "      - { name: beta, match: { headers: { x-channel: beta } }, priority: 1, upstream: second }\n"
+      "      - { name: two, match: { query: { v: \"2\" } }, upstream: second }\n"
+      "      - { name: rest }\n";
   text += "  small: { path: /small, upstream: main, limits: { request_body: 2KiB } }\n";
-  text += fmt::format("  slow: {{ path: /slow, upstream: main, timeouts: {{ total: {} }} }}\n", ms(slow_total));
-  text += "  divided: { path: /divided, split: [ { upstream: main, weight: 3 }, { upstream: second, weight: 1 } ] }\n";
+  text +=
+      fmt::format("  slow: {{ path: /slow, upstream: main, timeouts: {{ total: {} }} }}\n", ms(slow_total));
+  text +=
+      "  divided: { path: /divided, split: [ { upstream: main, weight: 3 }, { upstream: second, weight: 1 } "
+      "] }\n";
   text += "  virtual: { hosts: [api.sim.test], path: /plain, upstream: second }\n";
   text += "  wild: { hosts: [\"*.wild.test\"], path: /, upstream: second }\n";
   text += "  dead: { path: /dead, upstream: dead }\n  hole: { path: /hole, upstream: hole }\n";
   text += "  named: { path: /named, upstream: named }\n";
   if (even) text += "  gone: { path: /gone, upstream: main }\n";
-  text += "consumers:\n"
-          "  alpha: { groups: [red, blue], credentials: [ { api_key: alpha-key } ] }\n"
-          "  beta: { credentials: [ { api_key: beta-key }, { api_key: beta-second-key } ] }\n";
+  text +=
+      "consumers:\n"
+      "  alpha: { groups: [red, blue], credentials: [ { api_key: alpha-key } ] }\n"
+      "  beta: { credentials: [ { api_key: beta-key }, { api_key: beta-second-key } ] }\n";
   if (even) text += "  gamma: { groups: [blue], credentials: [ { api_key: gamma-key } ] }\n";
   return text;
 }

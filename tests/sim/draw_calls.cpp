@@ -314,9 +314,7 @@ void CallDrawer::draw_kind(size_t client, bool last) {
       name("divided");
       target_ = "/divided/" + n;
       proxied("main");
-      both([](Expected& each) {
-        each.upstreams = {"main", "second"};
-      });
+      both([](Expected& each) { each.upstreams = {"main", "second"}; });
       return;
     case 18:
       name("virtual");
@@ -455,6 +453,8 @@ void CallDrawer::draw_deed() {
   if (chance(3)) call.pause_before = std::chrono::milliseconds(random_.below(400));
   if (!profile_.client_deeds || !chance(6) || call.kind == "bad-chunk") return;
   call.deed = static_cast<ClientDeed>(1 + random_.below(6));
+  if (call.deed == ClientDeed::kLeave)
+    call.pause_before = std::max<Duration>(call.pause_before, std::chrono::milliseconds(150));
   call.deed_at = random_.below(200);
   if (chance(2)) call.deed_at = random_.below(300 + call.body_wire.size());
 }

@@ -20,8 +20,16 @@ inline io::SimOptions world_options(uint64_t seed, bool faults, Duration latency
   return options;
 }
 
-inline bool names_failed(const io::SimWorld& world) {
-  return world.drawn(io::FaultKind::kDnsFailure) > 0 || world.drawn(io::FaultKind::kDnsSlow) > 0;
+/// Whether a name may have had no address between the two: after a failure it is asked for again in a second,
+/// after the next in two, and so on.
+inline bool names_failed(const io::SimWorld& world, Instant from, Instant until) {
+  Duration again = std::chrono::milliseconds(500);
+  for (const io::FaultRecord& fault : world.fault_log().records()) {
+    if (fault.kind != io::FaultKind::kDnsFailure && fault.kind != io::FaultKind::kDnsSlow) continue;
+    if (fault.kind == io::FaultKind::kDnsFailure) again = std::min<Duration>(2 * again, std::chrono::seconds(30));
+    if (fault.from <= until && fault.until + again + std::chrono::seconds(1) >= from) return true;
+  }
+  return false;
 }
 
 }  // namespace sluice::sim

@@ -42,7 +42,8 @@ SimGateway::~SimGateway() = default;
 io::Address SimGateway::address() const { return *io::Address::parse_ip(kGatewayIp, kPort); }
 
 std::unique_ptr<gateway::Compiled> SimGateway::compile(const std::string& document) {
-  auto loaded = config::load_text(document, {.catalog = &policies_, .environment = config::Environment::empty()});
+  auto loaded =
+      config::load_text(document, {.catalog = &policies_, .environment = config::Environment::empty()});
   std::unique_ptr<gateway::Compiled> compiled;
   if (loaded.ok()) compiled = compiler_.compile(loaded.document, snapshot_, loaded.diagnostics);
   loaded.diagnostics.sort();
@@ -55,7 +56,8 @@ std::unique_ptr<gateway::Compiled> SimGateway::compile(const std::string& docume
 bool SimGateway::start(const std::string& document, bool access_log) {
   auto compiled = compile(document);
   if (!compiled) return false;
-  services_.credentials.replace_all(std::move(compiled->credentials.consumers), compiled->credentials.entries);
+  services_.credentials.replace_all(std::move(compiled->credentials.consumers),
+                                    compiled->credentials.entries);
   snapshot_ = compiled->change.next;
   snapshots_.push_back(snapshot_);
   snapshot_->for_each_plan([&](const auto& plan) { plans_.push_back(plan); });
@@ -88,7 +90,8 @@ bool SimGateway::reload(const std::string& document, uint64_t revision) {
   snapshot_->for_each_plan([&](const auto& plan) { plans_.push_back(plan); });
   names_.refresh();
   revisions_.push_back({revision, world_.now(), kNever, kNever});
-  services_.credentials.replace_all(std::move(compiled->credentials.consumers), compiled->credentials.entries);
+  services_.credentials.replace_all(std::move(compiled->credentials.consumers),
+                                    compiled->credentials.entries);
   size_t index = revisions_.size() - 1;
   auto left = std::make_shared<size_t>(members_.size());
   for (auto& member : members_) {
@@ -151,9 +154,11 @@ void SimGateway::check_empty(Member& member, size_t number) {
   if (member.scope.active())
     violations_.add(Invariant::kGivenBack, "worker {} has {} tasks left", number, member.scope.active());
   if (member.loop->buffers().lent())
-    violations_.add(Invariant::kGivenBack, "worker {} has {} buffers left", number, member.loop->buffers().lent());
+    violations_.add(Invariant::kGivenBack, "worker {} has {} buffers left", number,
+                    member.loop->buffers().lent());
   if (member.loop->frames().lent())
-    violations_.add(Invariant::kGivenBack, "worker {} has {} frames left", number, member.loop->frames().lent());
+    violations_.add(Invariant::kGivenBack, "worker {} has {} frames left", number,
+                    member.loop->frames().lent());
   if (member.loop->timers().next_due() != kNever)
     violations_.add(Invariant::kGivenBack, "worker {} has timers left", number);
 }
@@ -167,7 +172,9 @@ void SimGateway::check_old_plans() {
     auto plan = weak.lock();
     if (plan && !active.contains(plan.get())) ++held;
   }
-  if (held) violations_.add(Invariant::kGivenBack, "{} plans of old configurations are held by nobody's exchange", held);
+  if (held)
+    violations_.add(Invariant::kGivenBack, "{} plans of old configurations are held by nobody's exchange",
+                    held);
 }
 
 void SimGateway::destroy() {
@@ -184,7 +191,8 @@ void SimGateway::destroy() {
   for (std::string_view family : {"sluice_connections{", "sluice_upstream_connections{"}) {
     for (size_t at = 0; (at = text.find(family, at)) != std::string::npos; ++at) {
       std::string line = text.substr(at, text.find('\n', at) - at);
-      if (!line.ends_with(" 0")) violations_.add(Invariant::kGivenBack, "metrics say \"{}\" after the end", line);
+      if (!line.ends_with(" 0"))
+        violations_.add(Invariant::kGivenBack, "metrics say \"{}\" after the end", line);
     }
   }
   snapshot_.reset();
@@ -193,7 +201,8 @@ void SimGateway::destroy() {
   size_t held = 0;
   for (const auto& plan : plans_) held += plan.expired() ? 0 : 1;
   if (held) violations_.add(Invariant::kGivenBack, "{} route plans are still held", held);
-  if (scope_.active()) violations_.add(Invariant::kGivenBack, "the main loop has {} tasks left", scope_.active());
+  if (scope_.active())
+    violations_.add(Invariant::kGivenBack, "the main loop has {} tasks left", scope_.active());
 }
 
 }  // namespace sluice::sim

@@ -1,5 +1,5 @@
-// The gateway as it stands in a simulated world: what gateway/runtime does with threads and epoll is done here
-// with loops of the world. Everything below it is the product's code.
+// The gateway as it stands in a simulated world: what gateway/runtime does with threads and epoll is done
+// here with loops of the world. Everything below it is the product's code.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,6 @@
 // The determinism guard: during a run nobody may ask the system for the time, for randomness or for names.
-// This executable defines those functions itself; who calls one unplanned ends the process (docs/simulation.md).
+// This executable defines those functions itself; who calls one unplanned ends the process
+// (docs/simulation.md).
 #pragma once
 
 namespace sluice::sim {

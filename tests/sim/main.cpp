@@ -1,12 +1,11 @@
 // `sluice_sim`: runs seeds, reports, and says how to repeat what failed.
 #include <fmt/format.h>
-
-#include <chrono>
-#include <csignal>
-#include <cstring>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstring>
 
 #include "bench.h"
 #include "regressions.h"

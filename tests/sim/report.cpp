@@ -63,11 +63,13 @@ bool Report::finish() {
 void Report::print_text() const {
   fmt::print("{} seeds in {:.1f} s ({:.0f} a second), {} reloads\n", seeds_, took_,
              static_cast<double>(seeds_) / took_, reloads_);
-  fmt::print("{} requests: {} answered, {} closed, {} refused ({:.0f} a second)\n", calls_, answered_, closed_,
-             refused_, static_cast<double>(calls_) / took_);
+  fmt::print("{} requests: {} answered, {} closed, {} refused ({:.0f} a second)\n", calls_, answered_,
+             closed_, refused_, static_cast<double>(calls_) / took_);
   std::string faults;
   for (size_t i = 0; i < faults_.size(); ++i)
-    if (faults_[i]) faults += fmt::format("{}{} {}", faults.empty() ? "" : ", ", faults_[i], io::fault_name(static_cast<io::FaultKind>(i)));
+    if (faults_[i])
+      faults += fmt::format("{}{} {}", faults.empty() ? "" : ", ", faults_[i],
+                            io::fault_name(static_cast<io::FaultKind>(i)));
   fmt::print("faults: {}\n", faults.empty() ? "none" : faults);
   fmt::print("{} passed, {} failed\n", seeds_ - failed_.size(), failed_.size());
 }
@@ -87,20 +89,21 @@ void Report::print_json() const {
   };
   std::string faults;
   for (size_t i = 0; i < faults_.size(); ++i)
-    faults += fmt::format("{}{}:{}", i ? "," : "", quoted(io::fault_name(static_cast<io::FaultKind>(i))), faults_[i]);
+    faults += fmt::format("{}{}:{}", i ? "," : "", quoted(io::fault_name(static_cast<io::FaultKind>(i))),
+                          faults_[i]);
   std::string failures;
   for (const RunResult& result : failed_)
     for (const Violation& violation : result.violations)
-      failures += fmt::format(
-          "{}{{\"seed\":{},\"invariant\":{},\"text\":{},\"what\":{},\"repeat\":{}}}", failures.empty() ? "" : ",",
-          result.seed, static_cast<int>(violation.invariant), quoted(invariant_text(violation.invariant)),
-          quoted(violation.what), quoted(fmt::format("./dev sim --seed {} --trace", result.seed)));
+      failures += fmt::format("{}{{\"seed\":{},\"invariant\":{},\"text\":{},\"what\":{},\"repeat\":{}}}",
+                              failures.empty() ? "" : ",", result.seed, static_cast<int>(violation.invariant),
+                              quoted(invariant_text(violation.invariant)), quoted(violation.what),
+                              quoted(fmt::format("./dev sim --seed {} --trace", result.seed)));
   fmt::print(
       "{{\"seeds\":{},\"failed\":{},\"seconds\":{:.3f},\"seeds_per_second\":{:.1f},"
       "\"requests\":{},\"answered\":{},\"closed\":{},\"refused\":{},\"requests_per_second\":{:.0f},"
       "\"reloads\":{},\"events\":{},\"faults\":{{{}}},\"failures\":[{}]}}\n",
-      seeds_, failed_.size(), took_, static_cast<double>(seeds_) / took_, calls_, answered_, closed_, refused_,
-      static_cast<double>(calls_) / took_, reloads_, events_, faults, failures);
+      seeds_, failed_.size(), took_, static_cast<double>(seeds_) / took_, calls_, answered_, closed_,
+      refused_, static_cast<double>(calls_) / took_, reloads_, events_, faults, failures);
 }
 
 }  // namespace sluice::sim

@@ -93,7 +93,8 @@ void Run::draw() {
     client_loops_.push_back(&world_.add_loop(io::SimRole::kPeer));
     client_loops_.back()->set_source(*io::Address::parse_ip(ip));
   }
-  gateway_ = std::make_unique<SimGateway>(world_, main_, resolver_, policies_, options_.seed, workers_, violations_);
+  gateway_ =
+      std::make_unique<SimGateway>(world_, main_, resolver_, policies_, options_.seed, workers_, violations_);
   world_.set_name("backend.sim", {*io::Address::parse_ip("10.5.0.1"), *io::Address::parse_ip("10.5.0.2")},
                   std::chrono::seconds(7));
   world_.swallow(*io::Address::parse_ip("10.4.0.2", 9300));
@@ -135,8 +136,8 @@ void Run::draw_clients() {
       call.reads_slowly = plan.read_after > 0;
       plan.calls.push_back(&call);
     }
-    clients_.push_back(std::make_unique<Client>(*client_loops_[from], plan,
-                                                document_.longest_wait(), violations_));
+    clients_.push_back(
+        std::make_unique<Client>(*client_loops_[from], plan, document_.longest_wait(), violations_));
   }
 }
 
@@ -171,7 +172,8 @@ io::Task<> Run::change(Duration at, bool valid) {
   }
   ++revision_;
   bool taken = gateway_->reload(document_.text(revision_), revision_);
-  if (!taken) violations_.add(Invariant::kUndisturbed, "document {} was refused: {}", revision_, gateway_->problems());
+  if (!taken)
+    violations_.add(Invariant::kUndisturbed, "document {} was refused: {}", revision_, gateway_->problems());
 }
 
 io::Task<> Run::operate() {
@@ -243,8 +245,8 @@ void Run::check_idle() {
     bool into_drain = let_go > std::max(drain, client->idle_since()) + kSlack;
     bool late = idled > document_.keep_alive + kSlack || into_drain;
     if (early || late)
-      violations_.add(Invariant::kNoEndlessWait, "a client's idle connection was kept for {} s{}", seconds(idled),
-                      into_drain ? ", into the drain" : "");
+      violations_.add(Invariant::kNoEndlessWait, "a client's idle connection was kept for {} s{}",
+                      seconds(idled), into_drain ? ", into the drain" : "");
   }
   for (const auto& upstream : upstreams_)
     if (upstream->longest_idle() > document_.idle + kSlack)
@@ -268,8 +270,8 @@ void Run::check_turns() {
     size_t share = all * backend.weight / weights;
     // A try on a connection that was just closed takes a turn and is not seen; so does a client that leaves.
     if (upstream->requests() + 2 < share || upstream->requests() > share + 3)
-      violations_.add(Invariant::kUndisturbed, "{} got {} of {} requests, with a weight of {} in {}", backend.ip,
-                      upstream->requests(), all, backend.weight, weights);
+      violations_.add(Invariant::kUndisturbed, "{} got {} of {} requests, with a weight of {} in {}",
+                      backend.ip, upstream->requests(), all, backend.weight, weights);
   }
 }
 
@@ -288,8 +290,8 @@ RunResult Run::go() {
   finish();
   bool over = violations_.found().empty();
   if (over) check_world_empty();
-  RunView view{document_, profile_, ledger_, *gateway_, world_, !profile_.faults, metrics_,
-               gateway_->access_log()};
+  RunView view{document_, profile_,         ledger_,  *gateway_,
+               world_,    !profile_.faults, metrics_, gateway_->access_log()};
   check_answers(view, violations_);
   if (!over) return result();  // what is left cannot be taken apart
   check_idle();
@@ -308,7 +310,8 @@ RunResult Run::result() {
     result.closed += call.outcome == Outcome::kClosed;
     result.refused += call.outcome == Outcome::kUnsent;
     for (uint64_t value :
-         {uint64_t{call.number}, static_cast<uint64_t>(call.outcome), static_cast<uint64_t>(call.head.status()),
+         {uint64_t{call.number}, static_cast<uint64_t>(call.outcome),
+          static_cast<uint64_t>(call.head.status()),
           static_cast<uint64_t>(call.ended.time_since_epoch().count()), uint64_t{call.answer.size()}})
       result.hash = mix64(result.hash ^ value) * 0x9e3779b97f4a7c15ULL;
   }

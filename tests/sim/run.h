@@ -46,8 +46,8 @@ struct RunView {
   const Ledger& ledger;
   const SimGateway& gateway;
   io::SimWorld& world;
-  bool calm = false;        // no fault was drawn
-  std::string metrics;      // as scraped at the end
+  bool calm = false;    // no fault was drawn
+  std::string metrics;  // as scraped at the end
   std::string access_log;
 };
 

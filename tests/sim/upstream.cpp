@@ -11,8 +11,7 @@ namespace {
 
 /// Longer than any timeout of the gateway's towards an upstream.
 constexpr Duration kSwallowTime = std::chrono::seconds(90);
-constexpr std::string_view kPoison =
-    "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Poison: yes\r\n\r\npoison";
+constexpr std::string_view kPoison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Poison: yes\r\n\r\npoison";
 constexpr std::string_view kNoise =
     "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -140,7 +139,8 @@ io::Task<bool> UpstreamServer::serve_one(Connection& connection) {
   serving->deed = plan.deed;
   auto rule = request_body_rule(*head);
   if (!rule) {
-    violations_.add(Invariant::kOneAnswer, "exchange {} reached {} with two lengths", call.number, backend_.ip);
+    violations_.add(Invariant::kOneAnswer, "exchange {} reached {} with two lengths", call.number,
+                    backend_.ip);
     co_return false;
   }
   if (plan.deed == UpstreamDeed::kSwallowsNothing) {
@@ -234,8 +234,8 @@ void UpstreamServer::check_request(const Serving& serving, const Head& head) {
 
   std::string line = call.method + " " + backend_.base_path + expected.target + " HTTP/1.1";
   if (head.start != line)
-    violations_.add(Invariant::kUndisturbed, "exchange {}: {} was asked \"{}\" instead of \"{}\"", call.number,
-                    backend_.ip, head.start, line);
+    violations_.add(Invariant::kUndisturbed, "exchange {}: {} was asked \"{}\" instead of \"{}\"",
+                    call.number, backend_.ip, head.start, line);
   std::string host = fmt::format("{}:{}", backend_.ip, backend_.port);
   if (backend_.upstream == "main") host = expected.host;
   if (backend_.upstream == "named") host = "literal.sim";
@@ -278,8 +278,8 @@ void UpstreamServer::check_body(const Serving& serving, const std::string& body,
                     differs.in1 - body.begin());
   if (!whole) return;
   if (body.size() != call.body.size() || call.kind == "bad-chunk")
-    violations_.add(Invariant::kOneAnswer, "exchange {}: {} of {} bytes passed for the whole body", call.number,
-                    body.size(), call.body.size());
+    violations_.add(Invariant::kOneAnswer, "exchange {}: {} of {} bytes passed for the whole body",
+                    call.number, body.size(), call.body.size());
   if (trailers.text() != call.trailers.text())
     violations_.add(Invariant::kUndisturbed, "exchange {}: its trailers became \"{}\"", call.number,
                     trailers.text());

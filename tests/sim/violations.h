@@ -11,14 +11,14 @@ namespace sluice::sim {
 
 /// The invariants of docs/simulation.md, by number.
 enum class Invariant : uint8_t {
-  kOneAnswer = 1,   // each request one whole answer, or its connection is closed
-  kIdentity,        // no byte of another exchange
-  kRateLimit,       // as the model says
-  kGivenBack,       // nothing is left over
-  kAtMostOnce,      // what is not idempotent
-  kNoEndlessWait,   // every wait has an end
-  kRepeatable,      // the same seed, the same trace
-  kUndisturbed,     // who meets no fault gets the answer
+  kOneAnswer = 1,  // each request one whole answer, or its connection is closed
+  kIdentity,       // no byte of another exchange
+  kRateLimit,      // as the model says
+  kGivenBack,      // nothing is left over
+  kAtMostOnce,     // what is not idempotent
+  kNoEndlessWait,  // every wait has an end
+  kRepeatable,     // the same seed, the same trace
+  kUndisturbed,    // who meets no fault gets the answer
 };
 std::string_view invariant_text(Invariant invariant);
 
@@ -31,7 +31,8 @@ class Violations {
  public:
   template <class... A>
   void add(Invariant invariant, fmt::format_string<A...> format, A&&... arguments) {
-    if (found_.size() < kKept) found_.push_back({invariant, fmt::format(format, std::forward<A>(arguments)...)});
+    if (found_.size() < kKept)
+      found_.push_back({invariant, fmt::format(format, std::forward<A>(arguments)...)});
   }
   const std::vector<Violation>& found() const { return found_; }
 
