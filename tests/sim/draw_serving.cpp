@@ -65,12 +65,15 @@ ServingPlan draw_serving(const Call& call, size_t attempt, const Profile& profil
   if (chance(6)) {
     plan.after = static_cast<After>(1 + random.below(4));
     plan.after_pause = std::chrono::milliseconds(1 + random.below(chance(2) ? 3000 : 60));
-    // Just so that the end and the gateway's next request are on their way at once.
-    auto way = static_cast<uint64_t>(profile.latency.count());
-    if (way && chance(2)) plan.after_pause = 2 * profile.latency + Duration(random.below(2 * way));
     if (!profile.upstream_deeds && plan.after != After::kEnd) plan.after = After::kKeep;
     if (plan.after == After::kGlued && (plan.size > 20'000 || plan.piece || plan.closes || plan.early))
       plan.after = After::kKeep;
+  }
+  // Just so that its end and the gateway's next request are on their way at once.
+  auto way = static_cast<uint64_t>(profile.latency.count());
+  if (way && chance(4)) {
+    plan.after = After::kEnd;
+    plan.after_pause = 2 * profile.latency + Duration(random.below(2 * way));
   }
   if (profile.upstream_deeds && !call.upstream_behaves && chance(5)) draw_deed(plan, call, random);
   if (call.deed == ClientDeed::kLeave && chance(2)) {  // whoever leaves has had to wait
