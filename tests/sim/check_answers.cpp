@@ -93,7 +93,8 @@ class Checker {
     if (drain != kNever && until >= drain + run_.document.drain) return "the drain's time was over";
     for (const Serving* serving : call.servings)
       if (serving->harmed || serving->confused) return "its upstream's connection was harmed";
-    if (call.kind == "named" && names_failed(run_.world, call.begun, until)) return "its upstream's name was not to be had";
+    if (call.kind == "named" && names_failed(run_.world, call.begun, until))
+      return "its upstream's name was not to be had";
     for (std::string_view nowhere : {"10.4.0.1", "10.4.0.2"})
       if ((call.kind == "dead" || call.kind == "hole") &&
           faults.connection_harmed(*io::Address::parse_ip(nowhere, 9300), call.begun, until))

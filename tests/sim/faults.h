@@ -26,7 +26,8 @@ inline bool names_failed(const io::SimWorld& world, Instant from, Instant until)
   Duration again = std::chrono::milliseconds(500);
   for (const io::FaultRecord& fault : world.fault_log().records()) {
     if (fault.kind != io::FaultKind::kDnsFailure && fault.kind != io::FaultKind::kDnsSlow) continue;
-    if (fault.kind == io::FaultKind::kDnsFailure) again = std::min<Duration>(2 * again, std::chrono::seconds(30));
+    if (fault.kind == io::FaultKind::kDnsFailure)
+      again = std::min<Duration>(2 * again, std::chrono::seconds(30));
     if (fault.from <= until && fault.until + again + std::chrono::seconds(1) >= from) return true;
   }
   return false;
