@@ -16,6 +16,8 @@ inline constexpr Regression kRegressions[] = {
     {1283, "half a head, pipelined behind a request whose time runs out"},
     {3170, "input that was read before its event came let an idle connection sleep through the drain"},
     {10127, "an HTTP/1.0 answer that ends with its connection, and a request behind it"},
+    {12158,
+     "a kept connection idles from when a slow client has taken the answer, not from when it was written"},
 };
 
 }  // namespace sluice::sim
