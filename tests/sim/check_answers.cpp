@@ -87,7 +87,8 @@ class Checker {
       for (const Serving* serving : later->servings)
         if (in_body(serving->deed) || serving->harmed) return "a later answer broke the connection";
     const io::FaultLog& faults = run_.world.fault_log();
-    if (faults.world_harmed(call.begun, until)) return "the world was harmed";
+    // What befell its connection before it knew of it counts too.
+    if (faults.world_harmed(call.begun - kSlack, until)) return "the world was harmed";
     Instant drain = run_.gateway.drain_began();
     if (drain != kNever && call.begun + std::chrono::seconds(1) > drain) return "the gateway drains";
     if (drain != kNever && until >= drain + run_.document.drain) return "the drain's time was over";

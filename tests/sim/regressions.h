@@ -18,6 +18,7 @@ inline constexpr Regression kRegressions[] = {
     {10127, "an HTTP/1.0 answer that ends with its connection, and a request behind it"},
     {12158,
      "a kept connection idles from when a slow client has taken the answer, not from when it was written"},
+    {15467, "a connection that was shed for want of descriptors just before its client knew that it stood"},
 };
 
 }  // namespace sluice::sim
