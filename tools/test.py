@@ -166,14 +166,29 @@ def fuzz():
                    "\n".join(one.output for one in sorted(results, key=lambda one: -one.failed)))
 
 
+def simulate(*arguments):
+    """Simulated worlds; then some of them in two processes, which must see the same events."""
+    def run():
+        outcome = counted(SIMULATOR, *arguments)()
+        first, second = (execute([SIMULATOR, "--seeds", 40, "--hash"])[1] for _ in range(2))
+        hashes = [[line for line in output.splitlines() if re.fullmatch(r"\d+ [0-9a-f]{16}", line)]
+                  for output in (first, second)]
+        same = len(hashes[0]) >= 40 and hashes[0] == hashes[1]
+        text = outcome.output + ("" if same else "\ntwo processes saw different events in one seed\n")
+        return Outcome(outcome.passed + same, outcome.failed + (not same), text)
+    return run
+
+
 PYTHON = "/usr/bin/python3"
+SIMULATOR = "build/release/sluice_sim"
 SLUICE = "build/release/sluice"
 STEPS = [
     Step("format", "format", [], one_check(PYTHON, "tools/lint.py", "--format")),
     Step("lint", "layers and rules", [], one_check(PYTHON, "tools/lint.py", "--rules")),
     Step("tools", "the tools' own tests", [], one_check(PYTHON, "-m", "unittest", "discover", "-s", "tools", "-p", "*_test.py")),
-    Step("build", "release build", [], build("release", "sluice", "sluice_tests")),
+    Step("build", "release build", [], build("release", "sluice", "sluice_tests", "sluice_sim")),
     Step("unit", "unit tests", ["build"], unit_tests("release")),
+    Step("sim", "simulated worlds", ["build"], simulate("--seeds", 200)),
     Step("e2e", "end-to-end tests", ["build"], counted(PYTHON, "tests/e2e/run.py", "--binary", SLUICE)),
     Step("examples", "the documents' examples", ["build"], counted(PYTHON, "tools/examples.py", "--binary", SLUICE)),
     Step("asan-build", "build with ASan and UBSan", [], build("asan", "sluice_tests")),
@@ -184,6 +199,8 @@ STEPS = [
 FULL_STEPS = [
     Step("tsan-build", "build with TSan", [], build("tsan", "sluice_tests")),
     Step("tsan", "unit tests, TSan", ["tsan-build"], unit_tests("tsan")),
+    Step("sim-full", "20,000 simulated worlds", ["build"], simulate("--seed", 201, "--seeds", 20_000)),
+    Step("defects", "planted defects, simulated", ["build"], counted(PYTHON, "tools/sim_defects.py")),
     Step("tidy", "clang-tidy", [], one_check(PYTHON, "tools/lint.py", "--tidy")),
 ]
 

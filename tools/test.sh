@@ -6,12 +6,14 @@ if wants_help "$@"; then
   cat <<'HELP'
 usage: ./dev test [--full] [--only STEP[,STEP...]]
 
-Runs, in this order: format and lint, the tools' own tests, one release build, unit tests, end-to-end tests of
-the real binary against real peers, the documents' examples, the unit tests again under AddressSanitizer and
+Runs, in this order: format and lint, the tools' own tests, one release build, unit tests, 200 simulated
+worlds, end-to-end tests of the real binary against real peers, the documents' examples, the unit tests again under AddressSanitizer and
 UndefinedBehaviorSanitizer, and one minute of fuzzing over all targets. A peer that is missing is a failed test.
 
-  --full        also the unit tests under ThreadSanitizer, and clang-tidy
-  --only STEPS  some steps by name: format lint tools build unit e2e examples asan fuzz tsan tidy
+  --full        also the unit tests under ThreadSanitizer, 20,000 simulated worlds, the defects that they must find,
+                and clang-tidy
+  --only STEPS  some steps by name: format lint tools build unit sim e2e examples asan fuzz tsan sim-full
+                defects tidy
 
 The last line is `N passed, M failed`; the exit code is 0 only when nothing failed. Each step's output is kept
 in build/test/.

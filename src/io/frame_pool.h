@@ -21,6 +21,7 @@ class FramePool {
   ~FramePool();
 
   void* allocate(size_t bytes) {
+    ++lent_;
     size_t step = (bytes - 1) / kStepBytes;
     if (bytes > kLargestBytes || !lists_[step].first) [[unlikely]]
       return allocate_from_system(bytes);
@@ -31,6 +32,7 @@ class FramePool {
     return block;
   }
   void release(void* block, size_t bytes) {
+    --lent_;
     size_t step = (bytes - 1) / kStepBytes;
     if (bytes > kLargestBytes || (lists_[step].count + 1) * (step + 1) * kStepBytes > kKeptBytesPerSize)
         [[unlikely]]
@@ -41,6 +43,9 @@ class FramePool {
     list.first = free;
     ++list.count;
   }
+
+  /// Blocks out now; what one pool lent another may have got back.
+  ptrdiff_t lent() const { return lent_; }
 
   static void* allocate_from_system(size_t bytes);
   static void release_to_system(void* block);
@@ -54,6 +59,7 @@ class FramePool {
     size_t count = 0;
   };
   std::array<List, kLargestBytes / kStepBytes> lists_;
+  ptrdiff_t lent_ = 0;
 };
 
 /// From the pool of the current loop, or from the system where there is none.

@@ -147,7 +147,7 @@ void ReadinessStream::on_readiness(Events events) {
   if (events.hung_up) hung_up_ = true;
   if (events.input) {
     readable_ = true;
-    unsure_ = false;
+    unsure_ = true;
   }
   // Output first: resuming the reader, or telling the observer, may end and destroy the stream. For the same
   // reason the writer goes by way of the queue when there is somebody else.

@@ -80,7 +80,8 @@ class ReadinessStream : public Stream {
   size_t pieces_done_ = 0;         // bytes of `pieces_` that are out
   Address peer_;
   bool readable_ = false;  // an event said so and no read has come up short since
-  bool unsure_ = false;    // the last read filled its buffer exactly: `readable_` may hold no more
+  bool unsure_ = false;    // `readable_` may hold no more: the last read filled its buffer exactly, or had
+                           // taken what the event told of
   bool hung_up_ = false;   // the peer's end or an error has been seen: a short read is not the last one
   bool ended_ = false;     // the end was delivered
   bool reset_ = false;     // a reset was delivered, to the reader or the writer

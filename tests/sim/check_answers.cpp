@@ -1,0 +1,478 @@
+// The checks of a run's answers: each call against what was expected when it was drawn, and against what the
+// upstreams say they have sent.
+#include <algorithm>
+#include <charconv>
+
+#include "faults.h"
+#include "run.h"
+
+namespace sluice::sim {
+
+namespace {
+
+constexpr Duration kSlack = std::chrono::milliseconds(500);
+
+std::string code_of(const Call& call) {
+  constexpr std::string_view kKey = "\"code\":\"";
+  size_t at = call.answer.find(kKey);
+  if (at == std::string::npos) return {};
+  at += kKey.size();
+  return call.answer.substr(at, call.answer.find('"', at) - at);
+}
+
+std::optional<uint64_t> number_of(std::string_view text) {
+  uint64_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+bool in_body(UpstreamDeed deed) {
+  return deed == UpstreamDeed::kTruncated || deed == UpstreamDeed::kResetInBody ||
+         deed == UpstreamDeed::kStallInBody || deed == UpstreamDeed::kBadChunk;
+}
+
+class Checker {
+ public:
+  Checker(const RunView& run, Violations& violations) : run_(run), violations_(violations) {}
+
+  void check(const Call& call) {
+    call_ = &call;
+    last_ = call.servings.empty() ? nullptr : call.servings.back();
+    excuse_ = find_excuse();
+    check_deed();
+    if (call.outcome == Outcome::kUnsent) return check_unsent();
+    check_tries();
+    Call const& c = call;
+    std::string_view number = c.head.fields.value("x-sim-serving");
+    if (c.outcome == Outcome::kClosed) return check_closed(number);
+    check_closing();
+    if (number.empty())
+      check_own();
+    else
+      check_passed(number);
+    check_times();
+  }
+
+ private:
+  template <class... A>
+  void add(Invariant invariant, fmt::format_string<A...> format, A&&... arguments) {
+    std::string what = fmt::format(format, std::forward<A>(arguments)...);
+    violations_.add(invariant, "exchange {} ({} {}, {:.3f} s to {:.3f} s{}): {}", call_->number,
+                    call_->method, call_->kind, at(call_->begun), at(call_->ended), story(), what);
+  }
+  static double at(Instant instant) { return seconds(instant.time_since_epoch()) - 1000; }
+
+  /// The tries of the call, for messages.
+  std::string story() const {
+    std::string text;
+    for (const Serving* serving : call_->servings)
+      text += fmt::format("; {} {} {}{}{}", serving->target, upstream_deed_text(serving->deed),
+                          serving->status, serving->reused ? " on a kept connection" : "",
+                          serving->answered ? ", sent whole" : "");
+    if (call_->deed != ClientDeed::kNone)
+      text += fmt::format("; the client {}", client_deed_text(call_->deed));
+    return text;
+  }
+
+  /// Why the call may have failed for no fault of the gateway's; empty: it must not.
+  std::string_view find_excuse() const {
+    const Call& call = *call_;
+    Instant until = call.ended == Instant{} ? run_.world.now() : call.ended;
+    if (call.deed != ClientDeed::kNone || call.spoiled) return "its client did it";
+    if (call.harmed) return "its client's connection was harmed";
+    if (call.excused_by_order) return "an answer before it ended the connection";
+    // A reset takes with it what its reader has not read yet (RFC 9112, section 9.6).
+    for (const Call* later = call.next; call.reset && later; later = later->next)
+      for (const Serving* serving : later->servings)
+        if (in_body(serving->deed) || serving->harmed) return "a later answer broke the connection";
+    const io::FaultLog& faults = run_.world.fault_log();
+    // What befell its connection before it knew of it counts too.
+    if (faults.world_harmed(call.begun - kSlack, until)) return "the world was harmed";
+    Instant drain = run_.gateway.drain_began();
+    if (drain != kNever && call.begun + std::chrono::seconds(1) > drain) return "the gateway drains";
+    if (drain != kNever && until >= drain + run_.document.drain) return "the drain's time was over";
+    for (const Serving* serving : call.servings)
+      if (serving->harmed || serving->confused) return "its upstream's connection was harmed";
+    if (call.kind == "named" && names_failed(run_.world, call.begun, until))
+      return "its upstream's name was not to be had";
+    for (std::string_view nowhere : {"10.4.0.1", "10.4.0.2"})
+      if ((call.kind == "dead" || call.kind == "hole") &&
+          faults.connection_harmed(*io::Address::parse_ip(nowhere, 9300), call.begun, until))
+        return "its connecting was harmed";
+    for (const Backend& backend : run_.document.backends) {
+      const auto& of = call.expected[0].upstreams;
+      if (std::ranges::find(of, backend.upstream) == of.end()) continue;
+      auto address = io::Address::parse_ip(backend.ip, backend.port);
+      if (faults.connection_harmed(*address, call.begun, until)) return "an upstream's connection was harmed";
+    }
+    return {};
+  }
+  /// Whether a connection of its upstream was lost while it may have been sent on it unseen.
+  bool upstream_lost() const {
+    const auto& of = call_->expected[0].upstreams;
+    return std::ranges::any_of(run_.ledger.losses, [&](const Ledger::Loss& loss) {
+      return std::ranges::find(of, loss.upstream) != of.end() && loss.at + kSlack >= call_->begun &&
+             loss.at <= call_->ended;
+    });
+  }
+
+  void check_unsent() {
+    bool excused = !run_.calm || run_.profile.early_drain || run_.profile.client_deeds;
+    if (!excused) add(Invariant::kUndisturbed, "it was never sent: its connection was not to be had");
+  }
+
+  /// What a client does is borne for as long as it must be, and no longer.
+  void check_deed() {
+    const Call& call = *call_;
+    if (!run_.calm || call.outcome == Outcome::kUnsent || run_.profile.early_drain) return;
+    const Document& document = run_.document;
+    Duration took = call.ended - call.turn;
+    if (call.deed == ClientDeed::kStallRequest) {
+      bool in_head = !call.head_sent && call.deed_at > 2 && call.turn == call.begun && !call.write_piece &&
+                     !call.reads_slowly && !call.excused_by_order && call.kind != "malformed";
+      bool exact =
+          call.head.status() == 408 && took + kSlack > document.header && took < document.header + kSlack;
+      if (in_head && !exact)
+        add(Invariant::kNoEndlessWait, "half a head was borne for {} s and answered {}", seconds(took),
+            call.head.status());
+      if (took > document.keep_alive + document.stream_idle)
+        add(Invariant::kNoEndlessWait, "its silence was borne for {} s", seconds(took));
+    }
+    constexpr uint64_t kInBuffers = 150'000;
+    bool deaf = call.deed == ClientDeed::kStallAnswer && call.outcome == Outcome::kAnswered;
+    if (deaf && call.answer.size() > call.deed_at + kInBuffers)
+      add(Invariant::kNoEndlessWait, "it read nothing for a long time and was still given {} bytes",
+          call.answer.size());
+    constexpr Duration kLinger = std::chrono::seconds(2);
+    bool prompt =
+        !call.reads_slowly && call.deed != ClientDeed::kStallAnswer && call.outcome == Outcome::kAnswered;
+    if (prompt && call.closed > call.ended + kLinger + kSlack)
+      add(Invariant::kNoEndlessWait, "its last answer was whole, and its connection was closed {} s later",
+          seconds(call.closed - call.ended));
+    bool clean = call.next || !call.written || call.spoiled || !call.closed_by_reset;
+    if (call.outcome == Outcome::kAnswered && !clean)
+      add(Invariant::kOneAnswer,
+          "its connection was reset behind its answer, which the reset may take along");
+    bool silent = !call.total && last_ && !last_->answered && last_->deed == UpstreamDeed::kSilence;
+    // One that leaves with its last byte may be missed until the gateway writes.
+    if (call.deed == ClientDeed::kLeave && call.left_at > call.sent && silent &&
+        last_->left_at > std::max(call.left_at, last_->begun) + kSlack)
+      add(Invariant::kGivenBack, "its client left, and the connection to its upstream was held for {} s more",
+          seconds(last_->left_at - call.left_at));
+  }
+
+  /// How often it was tried.
+  void check_tries() {
+    size_t tries = call_->servings.size();
+    if (tries > run_.document.attempts + 1)
+      add(Invariant::kAtMostOnce, "{} tries, {} are allowed", tries, run_.document.attempts);
+    // Nothing that was answered is tried again, but for a status that says so.
+    for (size_t i = 0; i + 1 < tries; ++i) {
+      const Serving& serving = *call_->servings[i];
+      bool by_status = serving.status == 503 && run_.document.retry_503 && serving.upstream == "main";
+      if (serving.answered && !by_status && !serving.harmed && !serving.confused)
+        add(Invariant::kAtMostOnce, "it was answered at {} and sent again", serving.target);
+    }
+  }
+
+  /// An answer that ends its connection must have a reason: closing is no way out.
+  void check_closing() {
+    const Call& call = *call_;
+    bool closes = call.head.fields.value("connection") == "close";
+    Instant drained = run_.gateway.drained_at();
+    if (!closes) {
+      if (drained != kNever && last_ && last_->begun > drained + kSlack && last_->begun < call.answered)
+        add(Invariant::kUndisturbed, "the gateway drains and does not say so");
+      if (call.asks_close) add(Invariant::kOneAnswer, "it asked for an end and got none");
+      return;
+    }
+    bool reason = call.asks_close || call.broken_frame || call.answer_until_close ||
+                  (call.has_body && (!last_ || last_->early || !last_->whole_request)) ||
+                  (call.has_body && call.expected[0].status != 0) ||
+                  call.answered >= run_.gateway.drain_began() || call.expects_continue || !call.written ||
+                  call.head.status() == 504;  // its time was over
+    if (!reason && excuse_.empty())
+      add(Invariant::kUndisturbed, "its connection was closed without a reason (status {})",
+          call.head.status());
+  }
+
+  uint64_t revision_of_answer() {
+    auto revision = number_of(call_->head.fields.value("x-config"));
+    if (!revision) return 0;
+    for (const RevisionTimes& times : run_.gateway.revisions()) {
+      if (times.revision == *revision && times.first > call_->ended)
+        add(Invariant::kUndisturbed, "it was handled by revision {}, which was not there yet", *revision);
+      bool replaced = times.revision == *revision + 1 && times.all + kSlack < call_->begun;
+      if (replaced)
+        add(Invariant::kUndisturbed, "it was handled by revision {}, which had been replaced", *revision);
+    }
+    return *revision;
+  }
+
+  void check_limit_fields() {
+    if (!call_->decision) return;
+    std::string_view field = call_->head.fields.value("ratelimit");
+    std::string wanted = fmt::format(";r={};", call_->decision->remaining);
+    if (field.find(wanted) == std::string_view::npos)
+      add(Invariant::kRateLimit, "RateLimit says \"{}\", and {} are left", field, call_->decision->remaining);
+  }
+
+  /// The upstream's answer.
+  void check_passed(std::string_view number) {
+    const Call& call = *call_;
+    const Serving* serving = find_serving(number);
+    if (!serving) return;
+    bool cut = (serving->rule.framing == Framing::kUntilClose && serving->harmed) ||
+               (call.answer_until_close && call.harmed);
+    if (serving != last_) return add(Invariant::kOneAnswer, "it got the answer of an earlier try");
+    if (serving->deed != UpstreamDeed::kAnswer)
+      return add(Invariant::kOneAnswer, "an answer that its upstream did not end passed for whole");
+    if (call.head.status() != serving->status)
+      add(Invariant::kUndisturbed, "status {} became {}", serving->status, call.head.status());
+    std::string_view body = call.method == "HEAD" ? std::string_view() : serving->body;
+    if (!cut && call.answer.size() < body.size())
+      add(Invariant::kOneAnswer, "{} of {} bytes passed for the whole answer", call.answer.size(),
+          body.size());
+    check_own_bytes(*serving);
+    revision_of_answer();
+    if (number_of(call.head.fields.value("x-config")) != serving->revision)
+      add(Invariant::kUndisturbed, "request and answer went through different revisions");
+    if (!call.limit.empty() && (!call.decision || !call.decision->allowed))
+      add(Invariant::kRateLimit, "it was answered past its limit");
+    if (call.unknown_key_may_change && !key_held(0))
+      add(Invariant::kUndisturbed, "its key had been taken away");
+    check_limit_fields();
+    check_passed_fields(*serving);
+    check_retry_of_status(*serving);
+    int interim = serving->interim + (call.continued ? 1 : 0);
+    if (excuse_.empty() && call.servings.size() == 1 && call.interim != (call.http10 ? 0 : interim))
+      add(Invariant::kUndisturbed, "{} interim answers instead of {}", call.interim, interim);
+  }
+
+  const Serving* find_serving(std::string_view number) {
+    auto index = number_of(number);
+    if (!index || *index >= run_.ledger.servings.size()) {
+      add(Invariant::kIdentity, "its answer says that it is serving \"{}\"", number);
+      return nullptr;
+    }
+    const Serving& serving = run_.ledger.servings[*index];
+    if (serving.call == call_) return &serving;
+    add(Invariant::kIdentity, "it got the answer of exchange {}", serving.call->number);
+    return nullptr;
+  }
+
+  void check_own_bytes(const Serving& serving) {
+    const std::string& answer = call_->answer;
+    if (call_->method == "HEAD") return;
+    auto differs = std::ranges::mismatch(answer, serving.body);
+    if (differs.in1 != answer.end())
+      add(Invariant::kIdentity, "byte {} of its answer is not its own", differs.in1 - answer.begin());
+  }
+
+  void check_passed_fields(const Serving& serving) {
+    const Call& call = *call_;
+    const Expected& expected = call.expected_of(serving.revision);
+    Fields got = call.head.fields;
+    Fields wanted = serving.fields;
+    for (const std::string& name : expected.removed) wanted.remove(name);
+    for (const Field& field : expected.edits.all) wanted.set(field.name, field.value);
+    wanted.add("via", "1.1 sluice");
+    wanted.add("x-request-id", serving.request_id);
+    wanted.add("x-config", std::to_string(serving.revision));
+    if (!wanted.count("date") && got.count("date") == 1) got.remove("date");
+    bool no_body = call.method == "HEAD" || serving.rule.framing == Framing::kNone;
+    std::string length(got.value("content-length"));
+    bool known = serving.rule.framing == Framing::kLength;
+    if (known && length != std::to_string(serving.body.size()))
+      add(Invariant::kUndisturbed, "its answer's length became \"{}\"", length);
+    if (!known && !length.empty() && !no_body)
+      add(Invariant::kUndisturbed, "its answer got a length that its upstream did not say");
+    bool trailers = !no_body && !call.http10;
+    if (trailers && call.answer_trailers.text() != serving.trailers.text())
+      add(Invariant::kUndisturbed, "the trailers of its answer became \"{}\"", call.answer_trailers.text());
+    for (std::string_view name :
+         {"content-length", "transfer-encoding", "connection", "ratelimit", "ratelimit-policy"})
+      got.remove(name);
+    if (got.text() != wanted.text())
+      add(Invariant::kUndisturbed, "its answer has the fields\n{}instead of\n{}", got.text(), wanted.text());
+  }
+
+  void check_retry_of_status(const Serving& serving) {
+    bool again = serving.status == 503 && run_.document.retry_503 && serving.upstream == "main" &&
+                 call_->idempotent() && !call_->has_body && call_->servings.size() < run_.document.attempts;
+    if (again && excuse_.empty() && !upstream_lost())
+      add(Invariant::kUndisturbed, "503 was not tried again after {} tries", call_->servings.size());
+  }
+
+  /// An answer that the gateway made.
+  void check_own() {
+    const Call& call = *call_;
+    int status = call.head.status();
+    std::string code = code_of(call);
+    uint64_t revision = revision_of_answer();
+    const Expected& expected = call.expected[revision % 2];
+    bool as_expected = call.unknown_key_may_change
+                           ? key_held(0) ? matches(call.expected[0], status, code) ||
+                                               (key_held(1) && matches(call.expected[1], status, code))
+                                         : matches(call.expected[1], status, code)
+                           : matches(expected, status, code);
+    auto after = number_of(call.head.fields.value("retry-after"));
+    if ((status == 429 || status == 503) && (!after || *after < 1))
+      add(Invariant::kUndisturbed, "a {} without Retry-After", status);
+    bool limited = status == 429 && (code == "rate_limited" || call.method == "HEAD");
+    if (!limited && as_expected) return check_expected(expected, revision);
+    if (limited) return check_limited();
+    std::string why = explain(status, code);
+    if (why.empty()) return;
+    bool possible = status == 408 || status == 502 || status == 503 || status == 504;
+    if (excuse_.empty() || !possible)
+      add(Invariant::kUndisturbed, "the gateway answered {} {}: {}", status, code, why);
+  }
+
+  /// Whether the credentials of an even (or odd) revision held at some time during the call.
+  bool key_held(uint64_t parity) const {
+    const auto& revisions = run_.gateway.revisions();
+    for (size_t i = 0; i < revisions.size(); ++i) {
+      bool gone = i + 1 < revisions.size() && revisions[i + 1].applied < call_->begun;
+      if (revisions[i].revision % 2 == parity && !gone && revisions[i].applied <= call_->ended) return true;
+    }
+    return false;
+  }
+
+  bool matches(const Expected& expected, int status, const std::string& code) const {
+    bool told = call_->method != "HEAD";  // its code
+    return expected.status == status &&
+           (!told || expected.code == code || (expected.code == "?" && !code.empty()));
+  }
+
+  void check_expected(const Expected& expected, uint64_t revision) {
+    const Call& call = *call_;
+    if (!call.limit.empty() && call.decision && !call.decision->allowed)
+      add(Invariant::kRateLimit, "it was answered past its limit");
+    if (call.decision) check_limit_fields();
+    if (call.limit == "tenant" && !call.decision) add(Invariant::kRateLimit, "it passed no limit");
+    if (expected.code.empty() && call.method != "HEAD") {
+      std::string body = expected.body;
+      size_t at = body.find("{revision}");
+      if (at != std::string::npos) body.replace(at, 10, std::to_string(revision));
+      if (call.answer != body)
+        add(Invariant::kIdentity, "its answer is \"{}\" instead of \"{}\"", call.answer, body);
+    }
+    for (const Field& field : expected.fields.all)
+      if (call.head.fields.value(field.name) != field.value)
+        add(Invariant::kUndisturbed, "its answer says \"{}: {}\" instead of \"{}\"", field.name,
+            call.head.fields.value(field.name), field.value);
+    check_made_fields(expected.outside_chain);
+  }
+
+  /// What every answer of the gateway's own has.
+  void check_made_fields(bool outside_chain) {
+    const Fields& fields = call_->head.fields;
+    bool marked = fields.count("x-config") == 1 && fields.count("x-request-id") == 1;
+    bool clean = !fields.count("x-config") && !fields.count("x-request-id");
+    if (outside_chain ? !clean : !marked)
+      add(Invariant::kUndisturbed, "its answer went {} the policies", outside_chain ? "through" : "around");
+    if (!fields.count("date")) add(Invariant::kUndisturbed, "its answer has no Date");
+  }
+
+  void check_limited() {
+    if (!call_->decision || call_->decision->allowed)
+      add(Invariant::kRateLimit, "it was limited, and the limit allows it");
+    else
+      check_limit_fields();
+    if (last_) add(Invariant::kRateLimit, "it was limited and reached an upstream");
+    check_made_fields(false);
+  }
+
+  /// Why such an answer cannot be; empty: it can.
+  std::string explain(int status, const std::string& code) {
+    const Call& call = *call_;
+    bool is_head = call.method == "HEAD";  // and its code not told
+    if (call.total && status == 504 && (code == "timeout" || code == "upstream_timeout" || is_head))
+      return call.answered - call.begun + kSlack < *call.total ? "too early" : "";
+    // A kept connection that was just closed is forgiven only to what may be sent twice.
+    bool lost = status == 502 && upstream_lost() && (!call.idempotent() || call.has_body);
+    if (lost) return {};
+    if (!last_) return "no upstream was asked";
+    const auto& document = run_.document;
+    bool may_retry = call.idempotent() && !call.has_body && call.servings.size() < document.attempts;
+    switch (last_->deed) {
+      case UpstreamDeed::kReset:
+      case UpstreamDeed::kEnd:
+      case UpstreamDeed::kHalfHead:
+        if (status != 502) return "its upstream broke the connection";
+        return may_retry && document.retry_reset && excuse_.empty() ? "it was not tried again" : "";
+      case UpstreamDeed::kGarbage:
+      case UpstreamDeed::kContradiction:
+      case UpstreamDeed::kHugeHead:
+        return status == 502 && (is_head || code == "upstream_protocol") ? ""
+                                                                         : "its upstream broke the protocol";
+      case UpstreamDeed::kTooManyInterim:
+        return (is_head || code == "too_many_interim_responses") ? ""
+                                                                 : "its upstream sent interim answers only";
+      case UpstreamDeed::kUpgrade:
+        return (is_head || code == "unexpected_upgrade") ? "" : "its upstream changed the protocol";
+      case UpstreamDeed::kSilence:
+        return status == 504 ? "" : "its upstream was silent";
+      case UpstreamDeed::kResetInBody:  // the reset may overtake the head
+        return status == 502 ? "" : "its upstream broke the connection";
+      case UpstreamDeed::kSwallowsNothing:
+        return status == 504 ? "" : "its upstream did not read";
+      default:
+        return "its upstream answered";
+    }
+  }
+
+  void check_closed(std::string_view number) {
+    const Call& call = *call_;
+    if (!number.empty()) {
+      const Serving* serving = find_serving(number);
+      if (serving) check_own_bytes(*serving);
+    }
+    if (!excuse_.empty()) return;
+    if (last_ && in_body(last_->deed)) return;
+    bool in_total = call.total && call.answer_begun && call.ended - call.begun + kSlack >= *call.total;
+    if (in_total) return;
+    add(Invariant::kUndisturbed, "its connection was {} {}", call.reset ? "reset" : "closed",
+        call.answer_begun ? "in the middle of its answer" : "instead of an answer");
+  }
+
+  /// What takes a known time takes that time, where nothing disturbs it.
+  void check_times() {
+    const Call& call = *call_;
+    if (!run_.calm || !excuse_.empty() || !call.written || call.reads_slowly ||
+        call.outcome != Outcome::kAnswered)
+      return;
+    Duration took = call.answered - std::max(call.begun, last_ ? last_->begun : call.begun);
+    if (call.head.status() == 504 && call.kind == "hole") {
+      Duration all = run_.document.connect * run_.document.attempts;
+      if (took + kSlack < all || call.answered - std::max(call.sent, call.turn) > all + kSlack)
+        add(Invariant::kNoEndlessWait, "connecting in vain took {} s", seconds(took));
+    }
+    if (last_ && last_->deed == UpstreamDeed::kSilence && call.head.status() == 504 && !call.total) {
+      bool early = took + kSlack < run_.document.response_head;
+      bool late =
+          call.answered - std::max(call.sent, last_->begun) > run_.document.response_head + 2 * kSlack;
+      if (early || late) add(Invariant::kNoEndlessWait, "silence was borne for {} s", seconds(took));
+    }
+    if (call.total && call.answered - call.turn > *call.total + kSlack)
+      add(Invariant::kNoEndlessWait, "it took {} s, and {} are allowed", seconds(call.answered - call.turn),
+          seconds(*call.total));
+  }
+
+  const RunView& run_;
+  Violations& violations_;
+  const Call* call_ = nullptr;
+  const Serving* last_ = nullptr;
+  std::string_view excuse_;
+};
+
+}  // namespace
+
+void check_answers(const RunView& run, Violations& violations) {
+  Checker checker(run, violations);
+  for (const Call& call : run.ledger.calls) checker.check(call);
+}
+
+}  // namespace sluice::sim

@@ -1,0 +1,60 @@
+// Draws the calls of a run, each with what must become of it.
+#pragma once
+
+#include <functional>
+
+#include "base/random.h"
+#include "call.h"
+#include "document.h"
+
+namespace sluice::sim {
+
+/// Which kinds of trouble a run has.
+struct Profile {
+  bool faults = false;          // of the network and the machine
+  bool client_deeds = false;    // clients that leave, stall, send nonsense
+  bool upstream_deeds = false;  // upstreams that break off, lie, are silent
+  bool slow_peers = false;      // who waits for less than a timeout
+  bool reloads = false;
+  Duration latency{};        // of the network, one way
+  bool early_drain = false;  // in the middle of the traffic
+};
+
+class CallDrawer {
+ public:
+  CallDrawer(Random& random, const Document& document, const Profile& profile)
+      : random_(random), document_(document), profile_(profile) {}
+
+  /// The next call of a client that comes from kClientIps[client]. `last`: it may end its connection.
+  void draw(Call& call, size_t client, bool last);
+
+ private:
+  bool chance(uint64_t one_in) { return random_.below(one_in) == 0; }
+  size_t draw_size();
+  void draw_method(bool with_body);
+  void draw_kind(size_t client, bool last);
+  void draw_body();
+  void draw_extras(size_t client);
+  void draw_deed();
+  void proxied(std::string upstream);
+  void both(const std::function<void(Expected&)>& change);
+  void refuse(int status, std::string code);
+  void keys(std::string_view in, size_t client);
+  void finish_head();
+  void malformed();
+  void keep(std::string_view name, std::string_view value);
+
+  Random& random_;
+  const Document& document_;
+  const Profile& profile_;
+  Call* call_ = nullptr;
+  std::string host_;
+  std::string target_;
+  std::string client_address_;
+  Fields sent_;
+  bool trusted_ = false;
+  std::string json_kind_;
+  std::string via_;
+};
+
+}  // namespace sluice::sim

@@ -1,0 +1,74 @@
+#include "guard.h"
+
+#include <netdb.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+namespace {
+
+bool armed = false;
+
+void refuse(const char* function) {
+  if (!armed) return;
+  armed = false;
+  char text[128];
+  int size = std::snprintf(text, sizeof text, "simulation: somebody called %s during a run\n", function);
+  std::ignore = ::write(STDERR_FILENO, text, static_cast<size_t>(size));
+  std::abort();
+}
+
+}  // namespace
+
+namespace sluice::sim {
+
+GuardedRun::GuardedRun() { armed = true; }
+GuardedRun::~GuardedRun() { armed = false; }
+
+}  // namespace sluice::sim
+
+extern "C" {
+
+int clock_gettime(clockid_t clock, timespec* now) noexcept {
+  refuse("clock_gettime");
+  return static_cast<int>(syscall(SYS_clock_gettime, clock, now));
+}
+
+time_t time(time_t* into) noexcept {
+  refuse("time");
+  timespec now{};
+  syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
+  if (into) *into = now.tv_sec;
+  return now.tv_sec;
+}
+
+int gettimeofday(timeval* now, void*) noexcept {
+  refuse("gettimeofday");
+  timespec precise{};
+  syscall(SYS_clock_gettime, CLOCK_REALTIME, &precise);
+  *now = {precise.tv_sec, precise.tv_nsec / 1000};
+  return 0;
+}
+
+ssize_t getrandom(void* into, size_t size, unsigned flags) {
+  refuse("getrandom");
+  return syscall(SYS_getrandom, into, size, flags);
+}
+
+int getentropy(void* into, size_t size) {
+  refuse("getentropy");
+  return syscall(SYS_getrandom, into, size, 0) == static_cast<ssize_t>(size) ? 0 : -1;
+}
+
+int getaddrinfo(const char*, const char*, const addrinfo*, addrinfo**) {
+  refuse("getaddrinfo");
+  return EAI_FAIL;
+}
+
+}  // extern "C"

@@ -1,0 +1,24 @@
+// Seeds that failed once, each with its reason: every run of several seeds ends with them.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace sluice::sim {
+
+struct Regression {
+  uint64_t seed;
+  std::string_view why;
+};
+
+inline constexpr Regression kRegressions[] = {
+    {755, "a client that resets right behind its request; its upstream stays silent"},
+    {1283, "half a head, pipelined behind a request whose time runs out"},
+    {3170, "input that was read before its event came let an idle connection sleep through the drain"},
+    {10127, "an HTTP/1.0 answer that ends with its connection, and a request behind it"},
+    {12158,
+     "a kept connection idles from when a slow client has taken the answer, not from when it was written"},
+    {15467, "a connection that was shed for want of descriptors just before its client knew that it stood"},
+};
+
+}  // namespace sluice::sim
