@@ -1,0 +1,105 @@
+"""Twice the load that the gateway can carry: what is still answered well, and whether the status port answers meanwhile.
+
+Peak is a closed loop on 128 connections. The overload is an open loop at twice that rate, once on a pool of 1,024 connections (a
+client that bounds itself: its excess waits on its own side), once on so many that the requests at hand are more than can be
+answered in time. Good is a 200 within DEADLINE_MS of being sent."""
+import http.client
+import json
+import statistics
+import threading
+import time
+
+from .machine import BenchError
+from .measure import fresh, note
+
+DEADLINE_MS = 1000
+POOL = 1024
+CROWD = 12_000
+AT_MOST_LOST = 0.10
+
+
+class StatusPort(threading.Thread):
+    """Asks /livez, one new connection each, until `stop`."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port, self.stopped, self.took, self.failed = port, threading.Event(), [], 0
+
+    def one_round(server, load, seconds, crowd):
+    fresh(server)
+    found = {"peak": one(load, server, connections=128, seconds=seconds / 2, warmup=0.5)}
+    twice = int(found["peak"]["rps"] * 2)
+    for name, connections in (("pool", POOL), ("crowd", crowd)):
+        watch = StatusPort(server.status_port)
+        watch.start()
+        found[name] = one(load, server, connections=connections, sources=8, rate=twice, tick_us=200, seconds=seconds,
+                          warmup=2)
+        found[name]["status"] = watch.stop()
+        found[name]["connections"] = connections
+    found["after"] = one(load, server, connections=128, rate=twice // 4, tick_us=200, seconds=1, warmup=0.5)
+    note("  " + ", ".join(f"{name} {found[name]['goodput']:,.0f}/s good, {found[name]['5xx']:,} shed"
+                          for name in ("peak", "pool", "crowd", "after")))
+    return found
+
+
+def run(self):
+        while not self.stopped.wait(0.05):
+            began = time.monotonic()
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+                connection.request("GET", "/livez")
+                good = connection.getresponse().status == 200
+                connection.close()
+            except OSError:
+                good = False
+            self.took.append((time.monotonic() - began) * 1e6)
+            self.failed += not good
+
+    def stop(self):
+        self.stopped.set()
+        self.join()
+        return {"asked": len(self.took), "failed": self.failed, "p50_us": statistics.median(self.took or [0]),
+                "max_us": max(self.took or [0])}
+
+
+def one(load, server, **options):
+    process = load.start(server.port, target="/1k", deadline_ms=DEADLINE_MS, pids=server.process.pids(), **options)
+    out, _ = process.communicate(timeout=120)
+    if process.returncode != 0 or not out:
+        raise BenchError("bench_load failed under overload")
+    result = json.loads(out)
+    result["goodput"] = result["good"] / result["seconds"]
+    return result
+
+
+def run(server, load, rounds, quick, descriptors):
+    """[{"peak": ..., "pool": ..., "crowd": ..., "after": ..., "status": ...}, ...], one a round."""
+    seconds, results = (3, []) if quick else (8, [])
+    crowd = min(CROWD, descriptors * 3 // 4)
+    try:
+        for _ in range(rounds):
+            results.append(one_round(server, load, seconds, crowd))
+    finally:
+        server.stop()
+    return results
+
+
+def report(results, targets):
+    print("\n## Twice the load it can carry, 1 KiB\n\n| | connections | offered/s | good/s | of peak | 503 | status port p50, "
+          "max us | not answered |\n|" + " --- |" * 8)
+    peak = statistics.median(r["peak"]["goodput"] for r in results)
+    print(f"| peak, closed loop | 128 | - | {peak:,.0f} | 1.00 | 0 | - | - |")
+    for name in ("pool", "crowd"):
+        runs = [r[name] for r in results]
+        ratios = [r[name]["goodput"] / r["peak"]["goodput"] for r in results]
+        middle = statistics.median(ratios)
+        p50 = statistics.median(run["status"]["p50_us"] for run in runs)
+        worst = max(run["status"]["max_us"] for run in runs)
+        failed = sum(run["status"]["failed"] for run in runs)
+        print(f"| {name} | {runs[0]['connections']:,} | {2 * peak:,.0f} | {statistics.median(r['goodput'] for r in runs):,.0f} "
+              f"| {middle:.2f} ({min(ratios):.2f}..{max(ratios):.2f}) | {statistics.median(r['5xx'] for r in runs):,.0f} "
+              f"| {p50:,.0f}, {worst:,.0f} | {failed} |")
+        targets.at_most(f"goodput lost at twice the load, {name} of {runs[0]['connections']:,}", 1 - middle, AT_MOST_LOST,
+                        spread=(1 - max(ratios), 1 - min(ratios)))
+        targets.at_most(f"status port not answered meanwhile, {name}", failed, 0)
+    targets.at_most("requests shed once the overload is over", sum(r["after"]["5xx"] for r in results), 0)
