@@ -25,24 +25,7 @@ class StatusPort(threading.Thread):
         super().__init__(daemon=True)
         self.port, self.stopped, self.took, self.failed = port, threading.Event(), [], 0
 
-    def one_round(server, load, seconds, crowd):
-    fresh(server)
-    found = {"peak": one(load, server, connections=128, seconds=seconds / 2, warmup=0.5)}
-    twice = int(found["peak"]["rps"] * 2)
-    for name, connections in (("pool", POOL), ("crowd", crowd)):
-        watch = StatusPort(server.status_port)
-        watch.start()
-        found[name] = one(load, server, connections=connections, sources=8, rate=twice, tick_us=200, seconds=seconds,
-                          warmup=2)
-        found[name]["status"] = watch.stop()
-        found[name]["connections"] = connections
-    found["after"] = one(load, server, connections=128, rate=twice // 4, tick_us=200, seconds=1, warmup=0.5)
-    note("  " + ", ".join(f"{name} {found[name]['goodput']:,.0f}/s good, {found[name]['5xx']:,} shed"
-                          for name in ("peak", "pool", "crowd", "after")))
-    return found
-
-
-def run(self):
+    def run(self):
         while not self.stopped.wait(0.05):
             began = time.monotonic()
             try:
@@ -70,6 +53,23 @@ def one(load, server, **options):
     result = json.loads(out)
     result["goodput"] = result["good"] / result["seconds"]
     return result
+
+
+def one_round(server, load, seconds, crowd):
+    fresh(server)
+    found = {"peak": one(load, server, connections=128, seconds=seconds / 2, warmup=0.5)}
+    twice = int(found["peak"]["rps"] * 2)
+    for name, connections in (("pool", POOL), ("crowd", crowd)):
+        watch = StatusPort(server.status_port)
+        watch.start()
+        found[name] = one(load, server, connections=connections, sources=8, rate=twice, tick_us=200, seconds=seconds,
+                          warmup=2)
+        found[name]["status"] = watch.stop()
+        found[name]["connections"] = connections
+    found["after"] = one(load, server, connections=128, rate=twice // 4, tick_us=200, seconds=1, warmup=0.5)
+    note("  " + ", ".join(f"{name} {found[name]['goodput']:,.0f}/s good, {found[name]['5xx']:,} shed"
+                          for name in ("peak", "pool", "crowd", "after")))
+    return found
 
 
 def run(server, load, rounds, quick, descriptors):

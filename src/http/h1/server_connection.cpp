@@ -83,6 +83,7 @@ io::Task<> ServerConnection::close_lingering() {
     auto lease = co_await stream_->read();
     if (!lease || lease->empty()) break;
     seen += lease->size();
+    if (seen >= kLingerBytes) handler_.count_limit("lingering_close");
   }
   stream_->unbind();
 }
