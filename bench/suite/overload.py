@@ -1,8 +1,9 @@
 """Twice the load that the gateway can carry: what is still answered well, and whether the status port answers meanwhile.
 
-Peak is a closed loop on 128 connections. The overload is an open loop at twice that rate, once on a pool of 1,024 connections (a
-client that bounds itself: its excess waits on its own side), once on so many that the requests at hand are more than can be
-answered in time. Good is a 200 within DEADLINE_MS of being sent."""
+Once on a pool of 1,024 connections, once on a crowd of them. Peak is a closed loop on as many, since what a request costs
+depends on how many there are; the overload is an open loop at twice that rate. Good is a 200 within DEADLINE_MS of being sent;
+what finds no free connection waits on the client's side. Scheduling is normal: the status port's thread shares the worker's
+core, and real-time round robin would give it its turn after 100 ms only."""
 import http.client
 import json
 import statistics
@@ -56,24 +57,26 @@ def one(load, server, **options):
 
 
 def one_round(server, load, seconds, crowd):
+    server.real_time = False
     fresh(server)
-    found = {"peak": one(load, server, connections=128, seconds=seconds / 2, warmup=0.5)}
-    twice = int(found["peak"]["rps"] * 2)
+    found = {}
     for name, connections in (("pool", POOL), ("crowd", crowd)):
+        peak = one(load, server, connections=connections, sources=8, seconds=seconds / 2, warmup=1)
+        twice = int(peak["rps"] * 2)
         watch = StatusPort(server.status_port)
         watch.start()
         found[name] = one(load, server, connections=connections, sources=8, rate=twice, tick_us=200, seconds=seconds,
                           warmup=2)
         found[name]["status"] = watch.stop()
-        found[name]["connections"] = connections
-    found["after"] = one(load, server, connections=128, rate=twice // 4, tick_us=200, seconds=1, warmup=0.5)
+        found[name].update(connections=connections, offered=twice, peak=peak["goodput"])
+    found["after"] = one(load, server, connections=128, rate=twice // 8, tick_us=200, seconds=1, warmup=0.5)
     note("  " + ", ".join(f"{name} {found[name]['goodput']:,.0f}/s good, {found[name]['5xx']:,} shed"
-                          for name in ("peak", "pool", "crowd", "after")))
+                          for name in ("pool", "crowd", "after")))
     return found
 
 
 def run(server, load, rounds, quick, descriptors):
-    """[{"peak": ..., "pool": ..., "crowd": ..., "after": ..., "status": ...}, ...], one a round."""
+    """[{"pool": ..., "crowd": ..., "after": ...}, ...], one a round."""
     seconds, results = (3, []) if quick else (8, [])
     crowd = min(CROWD, descriptors * 3 // 4)
     try:
@@ -85,18 +88,17 @@ def run(server, load, rounds, quick, descriptors):
 
 
 def report(results, targets):
-    print("\n## Twice the load it can carry, 1 KiB\n\n| | connections | offered/s | good/s | of peak | 503 | status port p50, "
-          "max us | not answered |\n|" + " --- |" * 8)
-    peak = statistics.median(r["peak"]["goodput"] for r in results)
-    print(f"| peak, closed loop | 128 | - | {peak:,.0f} | 1.00 | 0 | - | - |")
+    print("\n## Twice the load it can carry, 1 KiB\n\n| | connections | peak/s | offered/s | good/s | of peak | 503 | status port p50, "
+          "max us | not answered |\n|" + " --- |" * 9)
     for name in ("pool", "crowd"):
         runs = [r[name] for r in results]
-        ratios = [r[name]["goodput"] / r["peak"]["goodput"] for r in results]
+        ratios = [r[name]["goodput"] / r[name]["peak"] for r in results]
         middle = statistics.median(ratios)
         p50 = statistics.median(run["status"]["p50_us"] for run in runs)
         worst = max(run["status"]["max_us"] for run in runs)
         failed = sum(run["status"]["failed"] for run in runs)
-        print(f"| {name} | {runs[0]['connections']:,} | {2 * peak:,.0f} | {statistics.median(r['goodput'] for r in runs):,.0f} "
+        print(f"| {name} | {runs[0]['connections']:,} | {statistics.median(r['peak'] for r in runs):,.0f} | {statistics.median(r['offered'] for r in runs):,.0f} "
+              f"| {statistics.median(r['goodput'] for r in runs):,.0f} "
               f"| {middle:.2f} ({min(ratios):.2f}..{max(ratios):.2f}) | {statistics.median(r['5xx'] for r in runs):,.0f} "
               f"| {p50:,.0f}, {worst:,.0f} | {failed} |")
         targets.at_most(f"goodput lost at twice the load, {name} of {runs[0]['connections']:,}", 1 - middle, AT_MOST_LOST,
