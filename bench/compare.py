@@ -10,12 +10,12 @@ import sys
 import tempfile
 import time
 
-from suite import machine, measure, micro, reload, report, servers
+from suite import machine, measure, micro, overload, reload, report, servers
 from suite.machine import BenchError
 from suite.measure import note
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PARTS = ("throughput", "latency", "idle", "reload", "micro")
+PARTS = ("throughput", "latency", "idle", "overload", "reload", "micro")
 
 
 def parse_arguments():
@@ -110,6 +110,9 @@ def run(a, directory):
             found, half = compare(a, world, subjects, load)
         for subject in subjects:
             subject.stop()
+        if "overload" in a.parts and not a.without_sluice:
+            note("# Overload")
+            found["overload"] = overload.run(servers.Sluice(world), load, 1 if a.quick else 3, a.quick, descriptors)
         if "reload" in a.parts and not a.without_sluice:
             found["reload"] = reload.run(world, load, a.quick)
         if "micro" in a.parts:
@@ -123,6 +126,8 @@ def run(a, directory):
         if part in found:
             show(found[part])
     report.judge(targets, found, half)
+    if "overload" in found:
+        overload.report(found["overload"], targets)
     if "reload" in found:
         reload.report(found["reload"], targets)
     if found.get("micro"):

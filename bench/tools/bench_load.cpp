@@ -35,6 +35,7 @@ struct Connection {
   int fd = -1;
   bool busy = false;
   uint64_t started = 0;  // closed loop: sent; open loop: due
+  uint64_t sent = 0;     // kept with --deadline-ms
   ResponseReader reader;
 };
 
@@ -42,6 +43,7 @@ struct Counts {
   uint64_t by_class[6] = {};  // [2]: 2xx
   uint64_t failed = 0;        // no whole answer: reset, closed early, unreadable
   uint64_t wrong_length = 0;
+  uint64_t good = 0;    // 2xx in time
   uint64_t closed = 0;  // connections that the server closed, whether idle or not
   uint64_t body_bytes = 0;
   uint64_t answered() const { return by_class[1] + by_class[2] + by_class[3] + by_class[4] + by_class[5]; }
@@ -170,6 +172,7 @@ class Load {
     const CpuTime after = CpuTime::of(options_.pids);
     window_seconds_ = static_cast<double>(now_ns() - window_start_) / kSecond;
     in_window_ = counts_.answered();
+    good_in_window_ = counts_.good;
     cpu_ns_ = after.total_ns - cpu_before_.total_ns;
     user_ticks_ = after.user_ticks - cpu_before_.user_ticks;
     system_ticks_ = after.system_ticks - cpu_before_.system_ticks;
@@ -180,6 +183,7 @@ class Load {
     idle_.pop_front();
     connection.started = started;
     connection.busy = true;
+    if (options_.deadline_ms > 0) connection.sent = now_ns();
     send_request(connection);
   }
 
@@ -230,6 +234,10 @@ class Load {
         connection.reader.body_bytes() != static_cast<uint64_t>(options_.expect_bytes)) {
       ++counts_.wrong_length;
     }
+    if (status / 100 == 2 && options_.deadline_ms > 0 &&
+        now_ns() - connection.sent <= options_.deadline_ms * 1'000'000) {
+      ++counts_.good;
+    }
     if (connection.started >= window_start_) latency_->record(now_ns() - connection.started);
     connection.busy = false;
     if (!options_.hold) idle_.push_back(&connection);
@@ -260,10 +268,11 @@ class Load {
     std::printf("\"2xx\": %llu, \"3xx\": %llu, \"4xx\": %llu, \"5xx\": %llu, ", big(counts_.by_class[2]),
                 big(counts_.by_class[3]), big(counts_.by_class[4]), big(counts_.by_class[5]));
     std::printf(
-        "\"failed\": %llu, \"wrong_length\": %llu, \"closed\": %llu, \"late\": %llu, \"body_bytes\": %llu, "
+        "\"good\": %llu, \"failed\": %llu, \"wrong_length\": %llu, \"closed\": %llu, \"late\": %llu, "
+        "\"body_bytes\": %llu, "
         "\"own_delay_us\": %.1f, ",
-        big(counts_.failed), big(counts_.wrong_length), big(counts_.closed), big(unanswered_),
-        big(counts_.body_bytes), us(own_delay_));
+        big(good_in_window_), big(counts_.failed), big(counts_.wrong_length), big(counts_.closed),
+        big(unanswered_), big(counts_.body_bytes), us(own_delay_));
     std::printf(
         "\"p50_us\": %.2f, \"p90_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f, "
         "\"mean_us\": %.2f",
@@ -293,7 +302,8 @@ class Load {
   uint64_t window_start_ = 0;
   uint64_t window_end_ = 0;
   double window_seconds_ = 0;
-  uint64_t in_window_ = 0;   // answers
+  uint64_t in_window_ = 0;  // answers
+  uint64_t good_in_window_ = 0;
   uint64_t unanswered_ = 0;  // open loop: due in the window, but not sent or not answered
   uint64_t own_delay_ = 0;   // open loop: the longest this generator itself overslept, ns
   Counts counts_;

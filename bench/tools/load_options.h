@@ -26,6 +26,7 @@ struct LoadOptions {
   double rate = 0;       // requests a second; 0: closed loop
   int64_t expect_bytes = -1;  // of a 2xx answer's body
   unsigned sources = 1;       // 127.0.0.1 to 127.0.0.N
+  uint64_t deadline_ms = 0;   // a 2xx within it of being sent counts as good
   bool hold = false;
   std::vector<int> pids;
 
@@ -63,6 +64,8 @@ struct LoadOptions {
         o.rate = parse_number<double>(options.value());
       else if (name == "--expect-bytes")
         o.expect_bytes = parse_number<int64_t>(options.value());
+      else if (name == "--deadline-ms")
+        o.deadline_ms = parse_number<uint64_t>(options.value());
       else if (name == "--sources")
         o.sources = parse_number<unsigned>(options.value());
       else if (name == "--pid")

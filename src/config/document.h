@@ -47,7 +47,7 @@ struct GatewayLimits {
   ByteSize request_body = mebibytes(16);
   uint32_t connections = 0;                               // 0: as many as descriptors allow
   uint32_t connections_per_address = 0;                   // 0: none
-  Duration queue_delay = std::chrono::milliseconds(200);  // 0: none
+  Duration queue_delay = std::chrono::milliseconds(500);  // 0: none
   static const Struct<GatewayLimits>& schema();
 };
 

@@ -83,6 +83,7 @@ class Loader {
       const std::string pattern = join_path(folder, patterns[i]);
       std::vector<std::string> paths{pattern};
       if (pattern.find_first_of("*?[") != pattern.npos) {
+        result_.patterns.push_back(pattern);
         paths = options_.environment.glob(pattern);
         if (paths.empty()) diagnostics_.warning(at, "empty-include", "no file fits `" + pattern + "`");
       }

@@ -18,6 +18,7 @@ ConnectionPool::ConnectionPool(io::Loop& loop, std::shared_ptr<TargetIdentity> t
       target_(std::move(target)),
       metrics_(metrics),
       gauges_(upstream.metrics.connections),
+      full_(upstream.metrics.pool_full),
       idle_time_(upstream.timeouts.idle) {}
 
 ConnectionPool::~ConnectionPool() {
@@ -74,8 +75,11 @@ void ConnectionPool::give_back(UpstreamConnection* connection, bool reusable) {
   --lent_;
   metrics_.add(gauges_[PoolState::kActive], -1);
   connection->stream_->unbind();
-  bool keep =
-      reusable && idle_count_ < kMaxIdle && idle_time_ > Duration::zero() && !connection->stream_->dirty();
+  bool keep = reusable && idle_time_ > Duration::zero() && !connection->stream_->dirty();
+  if (keep && idle_count_ >= kMaxIdle) {
+    metrics_.add(full_);
+    keep = false;
+  }
   if (!keep) {
     delete connection;
     return;

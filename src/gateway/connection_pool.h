@@ -69,6 +69,7 @@ class ConnectionPool final : private io::Timer {
   std::shared_ptr<TargetIdentity> target_;
   telemetry::WorkerMetrics& metrics_;
   telemetry::Group<telemetry::Gauge, telemetry::PoolState> gauges_;
+  telemetry::Counter full_;
   IntrusiveList<UpstreamConnection> idle_;  // the one used last first
   size_t idle_count_ = 0;
   size_t lent_ = 0;

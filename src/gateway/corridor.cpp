@@ -33,8 +33,9 @@ constexpr std::string_view kGatewayAllow = "GET, HEAD, POST, PUT, PATCH, DELETE,
 /// Our name in `Via`, and how often it may be there once we have added it.
 constexpr std::string_view kViaName = "sluice";
 constexpr int kMostPasses = 3;
-/// What the `Retry-After` of a 503 says.
-constexpr Duration kRestWhenShed = std::chrono::seconds(1);
+/// Half of what the `Retry-After` of a 503 says: who asks again at once has then waited, and still gets an
+/// answer within a second.
+constexpr Duration kRestWhenShed = std::chrono::milliseconds(500);
 
 /// What stands against a request once it is routed: answered after the chain that it must pass anyway.
 struct Verdict {
@@ -196,9 +197,8 @@ io::Task<> Worker::handle(http::ServerExchange& server) {
     co_return;
   }
 
-  // A worker that is behind answers what came too long ago in the cheapest way. It leaves that client alone
-  // for as long as `Retry-After` asks it to wait; otherwise those who ask again at once keep it from all
-  // other work.
+  // A worker that is behind answers what came too long ago in the cheapest way, and leaves that client alone
+  // for a while: otherwise those who ask again at once keep it from all other work.
   if (sheds(server)) {
     std::ignore = exchange.refuse(kOverloaded);
     server.rest = kRestWhenShed;

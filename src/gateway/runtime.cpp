@@ -121,7 +121,7 @@ bool Runtime::start(Loaded loaded) {
 
   snapshot_ = loaded.compiled->change.next;
   compile_base_ = snapshot_;
-  watched_files_ = loaded.result.files;
+  watch(loaded.result);
   activate_credentials(std::move(loaded.compiled->credentials));
 
   status_ = std::make_unique<StatusServer>(
@@ -285,7 +285,7 @@ void Runtime::apply(Loaded loaded) {
   {
     std::lock_guard lock(compile_mutex_);
     compile_base_ = snapshot_;
-    watched_files_ = loaded.result.files;
+    watch(loaded.result);
   }
   auto waiting = std::make_shared<size_t>(workers_.size());
   uint64_t revision = snapshot_->revision;

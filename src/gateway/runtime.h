@@ -66,6 +66,7 @@ class Runtime {
 
   void start_compile_thread();
   void run_compile_thread();
+  void watch(const config::LoadResult& result);
   bool files_changed();
   void run_signal_thread();
   void end_signal_thread();
@@ -102,6 +103,7 @@ class Runtime {
   bool reload_finished_ = false;
   std::shared_ptr<const Snapshot> compile_base_;  // what the next compilation starts from
   std::vector<std::string> watched_files_;
+  std::vector<std::string> watched_patterns_;
   std::vector<std::string> watched_states_;
 
   std::thread signal_thread_;

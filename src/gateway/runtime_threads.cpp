@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "config/references.h"
 #include "gateway/runtime.h"
 #include "io/sleep.h"
 #include "telemetry/process_log.h"
@@ -44,9 +45,18 @@ void Runtime::start_compile_thread() {
   compile_thread_ = std::thread([this] { run_compile_thread(); });
 }
 
+void Runtime::watch(const config::LoadResult& result) {
+  watched_files_ = result.files;
+  watched_patterns_ = result.patterns;
+}
+
 bool Runtime::files_changed() {
   std::vector<std::string> states;
   for (const std::string& file : watched_files_) states.push_back(file_state(file));
+  for (const std::string& pattern : watched_patterns_) {
+    std::vector<std::string> found = config::Environment::system().glob(pattern);
+    states.insert(states.end(), found.begin(), found.end());
+  }
   bool changed = states != watched_states_;
   watched_states_ = std::move(states);
   return changed;

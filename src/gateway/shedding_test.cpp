@@ -184,7 +184,7 @@ TEST_F(SheddingTest, ManyThatAskAgainAtOnceGetTheirTurnAndTakeNoGoodput) {
   Tally tally = closed_loop(1000, by_client);
   EXPECT_GT(tally.good + tally.late, 9000) << tally.good << " in time, " << tally.shed << " shed";
   EXPECT_EQ(tally.broken, 0);
-  EXPECT_LT(tally.shed, 10 * 1000 + 1000) << "at most one a second and client";
+  EXPECT_LT(tally.shed, 20 * 1000 + 1000) << "at most two a second and client";
   EXPECT_GT(*std::min_element(by_client.begin(), by_client.end()), 0) << "somebody was never served";
 }
 

@@ -78,10 +78,14 @@ class Upstream {
   const telemetry::UpstreamMetrics metrics;
 
   /// The next target in smooth weighted round robin over the whole process: exact, whichever workers ask.
-  /// Null when no target has a weight.
-  const Target* next_target() const {
+  /// Null when no target has a weight. Not `failed`, which was tried just now, unless there is no other.
+  const Target* next_target(const Target* failed = nullptr) const {
     if (schedule_.empty()) return nullptr;
-    return &targets[schedule_[turn_.fetch_add(1, std::memory_order_relaxed) % schedule_.size()]];
+    for (size_t seen = 0;; ++seen) {
+      uint64_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
+      const Target* next = &targets[schedule_[turn % schedule_.size()]];
+      if (next != failed || seen == schedule_.size()) return next;
+    }
   }
 
  private:

@@ -69,6 +69,17 @@ TEST_F(UpstreamTest, TakesTurnsOverItsTargets) {
   EXPECT_EQ(turns, "101101");
 }
 
+// A retry is for another target, whoever else takes turns meanwhile.
+TEST_F(UpstreamTest, ATargetThatFailedIsNotTheNextOneUnlessItIsTheOnlyOne) {
+  Upstream upstream("u", {}, weighted({1, 5}), {});
+  for (int i = 0; i < 20; ++i) {
+    const Target* failed = upstream.next_target();
+    EXPECT_NE(upstream.next_target(failed), failed);
+  }
+  Upstream alone("u", {}, weighted({1, 0}), {});
+  EXPECT_EQ(alone.next_target(alone.next_target()), alone.next_target());
+}
+
 TEST_F(UpstreamTest, HasNoTargetWhenNoneHasAWeight) {
   Upstream upstream("u", {}, weighted({0, 0}), {});
   EXPECT_EQ(upstream.next_target(), nullptr);

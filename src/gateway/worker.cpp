@@ -54,6 +54,7 @@ std::expected<void, std::string> Worker::listen() {
                              [&](const auto& w) { return same(w, listening->settings); });
     if (!stays) listening->token.cancel(io::CancelReason::kDrain);
   }
+  forget_moved();
   for (const ListenerSettings& settings : wanted) {
     bool open = std::any_of(listening_.begin(), listening_.end(), [&](const auto& listening) {
       return !listening->token.cancelled() && same(listening->settings, settings);
@@ -66,6 +67,18 @@ std::expected<void, std::string> Worker::listen() {
     serve(std::move(*listener), settings);
   }
   return {};
+}
+
+/// Of a listener that moved only the newest entry is needed: connections find it by their listener's number.
+void Worker::forget_moved() {
+  for (size_t i = 0; i < listening_.size();) {
+    auto moved = [&](const auto& newer) { return newer->settings.number == listening_[i]->settings.number; };
+    auto behind = listening_.begin() + static_cast<std::ptrdiff_t>(i);
+    if (!listening_[i]->listener && std::any_of(behind + 1, listening_.end(), moved))
+      listening_.erase(behind);
+    else
+      ++i;
+  }
 }
 
 void Worker::serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings) {

@@ -68,7 +68,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   std::string_view date() override { return date_.at(loop_.wall_now()); }
   io::Task<> handle(http::ServerExchange& server) override;
   void count_connections(uint16_t listener, int open, int active) override;
-  void count_shed() override { count_limit("descriptors"); }
+  void count_limit(std::string_view limit) override { metrics_.add(limit_hits_[limit]); }
   bool admit(const io::Address& peer) override;
   void release(const io::Address& peer) override { services_.connections.release(peer); }
   bool measures_queue() override {
@@ -89,8 +89,8 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   }
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);
   void serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings);
+  void forget_moved();
   io::Task<> accept_from(Listening& listening);
-  void count_limit(std::string_view limit) { metrics_.add(limit_hits_[limit]); }
   /// Hands the access log over, a while after the first line that waits for it.
   class LogFlush final : private io::Timer {
    public:

@@ -209,6 +209,26 @@ TEST_F(WorkerTest, CancellingEndsWhatIsLeft) {
   EXPECT_NE(metric("sluice_connections{listener=\"plain\",state=\"active\"}"), "1");
 }
 
+// Connections of every place that it had are still counted, and the places do not pile up.
+TEST_F(WorkerTest, AListenerMayMoveOftenWhileItsConnectionsStand) {
+  auto at = [](int port) {
+    return listening(" { name: plain, address: 127.0.0.1:" + std::to_string(port) + " } ");
+  };
+  start(at(80));
+  std::deque<Client> clients;
+  for (uint16_t port = 80; port < 100; ++port) {
+    if (port > 80) reload(at(port));
+    EXPECT_EQ(
+        clients.emplace_back(world, client_loop, io::Address::loopback(port)).ask(request("GET", "/")).status,
+        200);
+  }
+  EXPECT_EQ(metric("sluice_connections{listener=\"plain\",state=\"idle\"}"), "20");
+  for (Client& client : clients) EXPECT_EQ(client.ask(request("GET", "/")).status, 200);
+  clients.clear();
+  world.run_for(1s);
+  EXPECT_EQ(metric("sluice_connections{listener=\"plain\",state=\"idle\"}"), "0");
+}
+
 class TwoWorkers : public GatewayTest {
  protected:
   TwoWorkers() : GatewayTest(kPolicies, kHandlers, 2) {}

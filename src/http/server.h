@@ -111,8 +111,10 @@ class RequestHandler {
   virtual bool measures_queue() { return false; }
   /// Connections of a listener that came (+1) and went (-1), and those with a request in hand.
   virtual void count_connections(uint16_t listener, int open, int active) = 0;
-  /// A connection was closed as it came, for descriptors have run out.
-  virtual void count_shed() {}
+  /// A bound of the connection's was reached: `descriptors` (one was closed as it came), `request_rest`
+  /// (closed over a body that nobody wants), `lingering_close` (more came after the last answer than is
+  /// read).
+  virtual void count_limit(std::string_view) {}
 
  protected:
   ~RequestHandler() = default;

@@ -119,7 +119,8 @@ UpstreamMetrics Families::upstream(std::string_view upstream) {
   return {.requests = {registry_.resolve(upstream_requests_, {upstream})},
           .seconds = {registry_.resolve(upstream_seconds_, {upstream})},
           .connections = {registry_.resolve(upstream_connections_, {upstream})},
-          .retries = {registry_.resolve(retries_, {upstream})}};
+          .retries = {registry_.resolve(retries_, {upstream})},
+          .pool_full = {registry_.resolve(limit_hits_, {"upstream_idle"})}};
 }
 
 Group<Gauge, ConnectionState> Families::connections(std::string_view listener) {

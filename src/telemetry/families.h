@@ -50,6 +50,7 @@ struct UpstreamMetrics {
   Histogram seconds;                        // of a try, until the last byte of its answer
   Group<Gauge, PoolState> connections;
   Group<Counter, RetryReason> retries;
+  Counter pool_full;  // a connection that could have been kept was closed, for so many were kept already
 };
 
 /// Declares the families in the registry and resolves their series. Any thread; takes the registry's lock.

@@ -131,7 +131,7 @@ def test_late_requests_are_shed_while_the_worker_is_behind(t):
 
     t.poll("late requests are shed", round_of_late_requests, 30)
     check.equal(_hits(gateway, "queue_delay"), len(shed), "sluice_limit_hits_total")
-    # Who comes in time is served, at once; who was shed is served after its second.
+    # Who comes in time is served, at once; who was shed is served after a rest.
     check.equal(t.client(gateway).get("/").status, 200)
     check.equal(shed[0].get("/").status, 200)
     line = gateway.log_line(status=503)

@@ -1,5 +1,6 @@
 """Reload is atomic, loses no request and closes no connection (contract, section 2, Reload)."""
 
+import os
 import threading
 
 from harness import check
@@ -145,6 +146,17 @@ def test_watch(t):
     serves("written")
     gateway.write(_marked("again"))
     serves("again")
+
+
+def test_watch_sees_a_new_file_that_an_include_fits(t):
+    gateway = t.gateway("include: [parts/*.yaml]\n", arguments=["--watch"])
+    client = t.client(gateway)
+    check.equal(client.get("/late").status, 404)
+    t.file(gateway.folder + "/parts/late.yaml",
+           "apis:\n  late: { path: /late, routes: [ { name: r, respond: { body: here } } ] }\n")
+    t.poll("the new file is active", lambda: client.get("/late").body == b"here")
+    os.remove(gateway.folder + "/parts/late.yaml")
+    t.poll("and gone again", lambda: client.get("/late").status == 404)
 
 
 def test_without_watch_a_change_waits_for_the_signal(t):

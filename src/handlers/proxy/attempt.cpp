@@ -49,8 +49,9 @@ Failure protocol_failure(const Refusal& refusal) {
 
 }  // namespace
 
-Attempt::Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream)
-    : exchange_(exchange), upstream_(upstream), token_(exchange.server.token) {}
+Attempt::Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream,
+                 const gateway::Target* failed)
+    : exchange_(exchange), upstream_(upstream), target_(failed), token_(exchange.server.token) {}
 
 Attempt::~Attempt() { assert(!connection_ && scope_.active() == 0); }
 
@@ -84,7 +85,7 @@ void Attempt::await_head() {
 }
 
 io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
-  target_ = upstream_.next_target();
+  target_ = upstream_.next_target(target_);
   if (!target_) co_return Failure{.result = UpstreamResult::kNoTarget, .refusal = kNoTarget, .sent = false};
   exchange_.upstream.target = target_->authority;
   pool_ = &exchange_.worker.pools().of(*target_, upstream_);

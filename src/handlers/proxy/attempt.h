@@ -25,7 +25,8 @@ struct Failure {
 
 class Attempt {
  public:
-  Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream);
+  /// `failed`: the target of the try before, which is not taken again unless there is no other; null: none.
+  Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream, const gateway::Target* failed);
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
   ~Attempt();
@@ -35,6 +36,7 @@ class Attempt {
   io::Task<std::optional<Failure>> run(bool fresh);
   /// After `run` succeeded: the response's body; null when none comes.
   http::BodyReader* body() { return body_ && body_->open() ? &*body_ : nullptr; }
+  const gateway::Target* target() const { return target_; }
   /// Whether nothing of the request's body was taken, so that it can be sent again.
   bool body_untouched() const { return !upload_began_; }
   /// Whether the request is still being sent; it must be ended then before the connection is given back.
@@ -56,7 +58,7 @@ class Attempt {
 
   gateway::Exchange& exchange_;
   const gateway::Upstream& upstream_;
-  const gateway::Target* target_ = nullptr;
+  const gateway::Target* target_;  // before `connect` that of the try before
   gateway::ConnectionPool* pool_ = nullptr;
   gateway::UpstreamConnection* connection_ = nullptr;
   io::LinkedToken token_;           // of this try; ends with the exchange's

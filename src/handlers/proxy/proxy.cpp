@@ -66,8 +66,9 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
   prepare_request(exchange);
   bool forgiven = false;  // a stale connection
   uint32_t tries = 0;     // that count
+  const gateway::Target* failed = nullptr;
   for (;;) {
-    Attempt attempt(exchange, upstream);
+    Attempt attempt(exchange, upstream, failed);
     Instant began = exchange.now();
     ++tries;
     ++exchange.upstream.tries;
@@ -88,6 +89,8 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
       if (*retry == RetryReason::kStaleConnection) {
         forgiven = true;
         --tries;
+      } else {
+        failed = attempt.target();
       }
       continue;
     }

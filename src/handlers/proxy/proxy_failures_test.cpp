@@ -53,6 +53,18 @@ TEST_F(ProxyFailures, AStaleConnectionIsForgivenOnce) {
   EXPECT_EQ(upstream.connections(), 2u) << "the second one is fresh, and its failure counts";
 }
 
+// Requests share the turns: the one that another has taken must not lead the retry back to the target that
+// failed.
+TEST_F(ProxyFailures, ARetryTakesAnotherTargetWhoeverElseAsks) {
+  start(proxying({9000, 9001}));
+  ScriptedUpstream second(world, upstream_loop, target(9001), [](UpstreamPeer& peer) {
+    if (peer.received.ends_with("\r\n\r\n")) peer.ok("x");
+  });
+  std::deque<gateway::testing::Client> clients;
+  for (int i = 0; i < 10; ++i) clients.emplace_back(world, client_loop, address).send(request("GET", "/"));
+  for (auto& client : clients) EXPECT_EQ(client.await_answer().status, 200);
+}
+
 TEST_F(ProxyFailures, AConnectFailureGoesOnToTheNextTarget) {
   start(proxying({9000, 9001}));
   ScriptedUpstream second(world, upstream_loop, target(9001), [](UpstreamPeer& peer) {

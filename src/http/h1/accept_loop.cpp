@@ -25,7 +25,7 @@ io::Task<> accept_connections(io::Listener& listener, AcceptTarget target, io::C
       continue;
     }
     if (stream.error().code == io::ErrorCode::kCancelled) co_return;
-    if (stream.error().code == io::ErrorCode::kNoDescriptors) target.handler.count_shed();
+    if (stream.error().code == io::ErrorCode::kNoDescriptors) target.handler.count_limit("descriptors");
     auto slept = co_await io::sleep_for(target.loop, kDescriptorPause, token);
     if (!slept) co_return;
   }

@@ -56,14 +56,15 @@ void ServerConnection::on_disturbed(bool broken) {
   if (broken) token_.cancel(io::CancelReason::kClientGone);
 }
 
-io::Task<ServerConnection::Next> ServerConnection::serve_request(std::optional<Duration> queued) {
+io::Task<bool> ServerConnection::serve_request(bool pipelined) {
   ArenaBlock block;
   Arena arena(block.bytes());
   Request request(arena);
   Http1Exchange exchange(*this, arena, request);
-  exchange.queued = queued;
+  exchange.queued = queue_delay(pipelined);
+  rests_until_ = Instant{};
   auto head = co_await exchange.read_head();
-  if (head == Http1Exchange::Head::kNothing) co_return Next{};
+  if (head == Http1Exchange::Head::kNothing) co_return false;
   try {
     co_await handler_.handle(exchange);
   } catch (...) {
@@ -72,7 +73,8 @@ io::Task<ServerConnection::Next> ServerConnection::serve_request(std::optional<D
   if (exchange.has_rest()) co_await exchange.skip_rest();
   auto next = exchange.finish();
   if (next == Http1Exchange::Next::kLinger) co_await close_lingering();
-  co_return Next{next == Http1Exchange::Next::kKeepAlive, exchange.rest};
+  if (exchange.rest > Duration::zero()) rests_until_ = loop_.now() + exchange.rest;
+  co_return next == Http1Exchange::Next::kKeepAlive;
 }
 
 io::Task<> ServerConnection::close_lingering() {
@@ -84,17 +86,31 @@ io::Task<> ServerConnection::close_lingering() {
     auto lease = co_await stream_->read();
     if (!lease || lease->empty()) break;
     seen += lease->size();
+    if (seen >= kLingerBytes) handler_.count_limit("lingering_close");
   }
   stream_->unbind();
 }
 
+io::Task<> ServerConnection::rest() {
+  auto rested = co_await io::sleep_until(loop_, rests_until_, token_);
+  std::ignore = rested;  // cancelled: the wait for the next request ends at once
+}
+
+std::optional<Duration> ServerConnection::queue_delay(bool pipelined) const {
+  if (!handler_.measures_queue()) return std::nullopt;
+  if (!pipelined) return stream_->input_age();
+  // It came while its predecessor was in hand: it has waited for that, or for the end of a rest.
+  if (rests_until_ == Instant{}) return std::nullopt;
+  return loop_.now() - rests_until_;
+}
+
+// The frame of an idle connection: what would make it larger is in functions of its own.
 io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, RequestHandler& handler,
                             uint16_t listener, IntrusiveList<ServerConnection>& connections) {
   ServerConnection connection(loop, std::move(stream), handler, listener);
   connections.push_back(connection);
   connection.timer_.begin(Phase::kHead, handler.timeouts().header);
   bool first = true;
-  Instant rested_until{};  // by its handler's wish; none: zero
   for (;;) {
     if (!first) connection.timer_.begin(Phase::kKeepAlive, handler.timeouts().keep_alive);
     bool pipelined = !first && connection.stream_->dirty();
@@ -106,27 +122,14 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
       connection.token_.reset();
     }
     first = false;
-    // One that came while its predecessor was in hand has waited for that, or for the end of the rest.
-    std::optional<Duration> queued;
-    if (handler.measures_queue()) {
-      if (!pipelined)
-        queued = connection.stream_->input_age();
-      else if (rested_until != Instant{})
-        queued = loop.now() - rested_until;
-    }
     connection.set_active(true);
-    auto next = co_await connection.serve_request(queued);
+    bool again = co_await connection.serve_request(pipelined);
     connection.set_active(false);
     // The response may have promised to go on: what has arrived since is answered, for closing over it would
     // reset the connection and may take that response with it (RFC 9112, section 9.6).
-    if (!next.again || (connection.draining_ && !connection.stream_->dirty())) break;
+    if (!again || (connection.draining_ && !connection.stream_->dirty())) break;
     connection.timer_.reset();
-    rested_until = Instant{};
-    if (next.rest > Duration::zero()) {
-      rested_until = loop.now() + next.rest;
-      auto rested = co_await io::sleep_until(loop, rested_until, connection.token_);
-      std::ignore = rested;  // cancelled: the wait for the next request ends at once
-    }
+    if (connection.rests_until_ != Instant{}) co_await connection.rest();
   }
 }
 

@@ -32,12 +32,11 @@ class ServerConnection final : public ListHook, private io::Stream::Observer {
                                      RequestHandler& handler, uint16_t listener,
                                      IntrusiveList<ServerConnection>& connections);
   friend class Http1Exchange;
-  /// What comes after a request: another one, and after which rest.
-  struct Next {
-    bool again;
-    Duration rest;
-  };
-  io::Task<Next> serve_request(std::optional<Duration> queued);
+  io::Task<bool> serve_request(bool pipelined);
+  /// How late the request that begins now is; nothing when nobody asks, or when that is the client's own
+  /// doing.
+  std::optional<Duration> queue_delay(bool pipelined) const;
+  io::Task<> rest();
   io::Task<> close_lingering();
   void set_active(bool active);
   void on_disturbed(bool broken) override;
@@ -47,6 +46,7 @@ class ServerConnection final : public ListHook, private io::Stream::Observer {
   std::unique_ptr<io::Stream> stream_;
   io::CancelToken token_;
   ExchangeTimer timer_;
+  Instant rests_until_{};  // before the next request is read; zero: no rest was wanted
   uint16_t listener_;
   bool active_ = false;
   bool draining_ = false;

@@ -148,8 +148,10 @@ io::Task<SendOutcome> Http1Exchange::send(Response& response, Body body, Transfe
   // Whether the connection goes on must be said before the body is sent.
   skip_rest_at_hand();
   bool whole_request = !refused || !refused->close;
+  bool long_rest = body_ && !body_->done() && !rest_is_short();
+  if (long_rest && keep_alive_ && whole_request) connection_.handler_.count_limit("request_rest");
   closing_ = !keep_alive_ || !whole_request || connection_.draining_ || token.cancelled() ||
-             framing.framing == Framing::kUntilClose || (body_ && !body_->done() && !rest_is_short());
+             framing.framing == Framing::kUntilClose || long_rest;
   ResponseHeadOptions options;
   options.date = connection_.handler_.date();
   options.chunked = !http10;
