@@ -1,13 +1,11 @@
 #include "io/epoll/epoll_stream.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 
-#include "io/epoll/socket_address.h"
+#include "io/socket.h"
 
 namespace sluice::io {
 
@@ -21,8 +19,7 @@ constexpr size_t kMaxPieces = 16;
 
 Result<std::unique_ptr<EpollStream>> EpollStream::adopt(EpollLoop& loop, int descriptor,
                                                         const Address& peer) {
-  int on = 1;
-  setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  send_without_delay(descriptor);
   std::unique_ptr<EpollStream> stream(new EpollStream(loop, descriptor, peer));
   auto watched = loop.watch(descriptor, *stream, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
   if (!watched) return std::unexpected(watched.error());
@@ -30,15 +27,9 @@ Result<std::unique_ptr<EpollStream>> EpollStream::adopt(EpollLoop& loop, int des
 }
 
 Result<std::unique_ptr<EpollStream>> EpollStream::start_connect(EpollLoop& loop, const Address& address) {
-  int descriptor = socket(address.ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return std::unexpected(error_from_errno(errno));
-  SocketAddress to(address);
-  if (::connect(descriptor, to.get(), to.size()) < 0 && errno != EINPROGRESS) {
-    Error error = error_from_errno(errno);
-    close(descriptor);
-    return std::unexpected(error);
-  }
-  auto stream = adopt(loop, descriptor, address);
+  auto descriptor = open_connecting_socket(address);
+  if (!descriptor) return std::unexpected(descriptor.error());
+  auto stream = adopt(loop, *descriptor, address);
   if (stream) (*stream)->connecting_ = true;
   return stream;
 }
@@ -201,13 +192,7 @@ void EpollStream::on_input() {
 bool EpollStream::finish_output() {
   if (connecting_) {
     connecting_ = false;
-    int system = 0;
-    socklen_t size = sizeof system;
-    getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &system, &size);
-    if (system)
-      *write_result_ = std::unexpected(error_from_errno(system));
-    else
-      *write_result_ = {};
+    *write_result_ = connect_outcome(descriptor_);
     return true;
   }
   return send_pieces(*write_result_);
@@ -237,11 +222,7 @@ void EpollStream::on_cancel() {
 
 void EpollStream::shutdown_write() { shutdown(descriptor_, SHUT_WR); }
 
-void EpollStream::abort() {
-  linger reset{1, 0};
-  // No shutdown: its FIN would tell a reader that delimits by the end of the stream that all is well.
-  setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-}
+void EpollStream::abort() { reset_on_close(descriptor_); }
 
 bool EpollStream::dirty() { return readable_ || hung_up_ || ended_ || !unread_.empty(); }
 

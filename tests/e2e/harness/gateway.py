@@ -10,6 +10,7 @@ from harness import patience, ports, raw
 from harness.metrics import Metrics
 
 DEFAULTS = {
+    "io": os.environ.get("E2E_IO", "auto"),  # run.py --io
     "workers": "2",
     "drain": "{ delay: 0s, timeout: 5s }",
     "access_log": "{ format: json, path: stdout }",

@@ -1,0 +1,94 @@
+#include "io/socket.h"
+
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "io/socket_address.h"
+
+namespace sluice::io {
+
+namespace {
+
+Result<int> open_socket(const Address& address) {
+  int descriptor = socket(address.ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return std::unexpected(error_from_errno(errno));
+  return descriptor;
+}
+
+std::unexpected<Error> close_and_fail(int descriptor) {
+  Error error = error_from_errno(errno);
+  close(descriptor);
+  return std::unexpected(error);
+}
+
+}  // namespace
+
+Result<int> open_listening_socket(const Address& address, ListenOptions options) {
+  auto descriptor = open_socket(address);
+  if (!descriptor) return descriptor;
+  int on = 1;
+  setsockopt(*descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (options.reuse_port) setsockopt(*descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  SocketAddress to(address);
+  if (bind(*descriptor, to.get(), to.size()) < 0 || listen(*descriptor, options.backlog) < 0)
+    return close_and_fail(*descriptor);
+  return descriptor;
+}
+
+Result<int> open_connecting_socket(const Address& address) {
+  auto descriptor = open_socket(address);
+  if (!descriptor) return descriptor;
+  SocketAddress to(address);
+  if (connect(*descriptor, to.get(), to.size()) < 0 && errno != EINPROGRESS)
+    return close_and_fail(*descriptor);
+  return descriptor;
+}
+
+Result<> connect_outcome(int descriptor) {
+  int system = 0;
+  socklen_t size = sizeof system;
+  getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &system, &size);
+  if (system) return std::unexpected(error_from_errno(system));
+  return {};
+}
+
+void send_without_delay(int descriptor) {
+  int on = 1;
+  setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+void reset_on_close(int descriptor) {
+  linger reset{1, 0};
+  setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+}
+
+Address local_address(int descriptor) {
+  SocketAddress address;
+  getsockname(descriptor, address.get(), address.size_pointer());
+  return address.address();
+}
+
+Address peer_address(int descriptor) {
+  SocketAddress address;
+  getpeername(descriptor, address.get(), address.size_pointer());
+  return address.address();
+}
+
+ReserveDescriptor::ReserveDescriptor() : reserve_(open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
+
+ReserveDescriptor::~ReserveDescriptor() {
+  if (reserve_ >= 0) close(reserve_);
+}
+
+void ReserveDescriptor::shed_one(int listener) {
+  if (reserve_ >= 0) close(reserve_);
+  int accepted = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (accepted >= 0) close(accepted);
+  reserve_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+}  // namespace sluice::io
