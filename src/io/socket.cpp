@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "io/socket_address.h"
@@ -12,6 +13,8 @@
 namespace sluice::io {
 
 namespace {
+
+constexpr size_t kMaxPieces = 1024;  // UIO_MAXIOV, the system's limit
 
 Result<int> open_socket(const Address& address) {
   int descriptor = socket(address.ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -54,6 +57,34 @@ Result<> connect_outcome(int descriptor) {
   getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &system, &size);
   if (system) return std::unexpected(error_from_errno(system));
   return {};
+}
+
+ssize_t socket_receive(int descriptor, char* to, size_t room) {
+  ssize_t n;
+  do n = recv(descriptor, to, room, 0);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
+ssize_t socket_send(int descriptor, std::span<const iovec> pieces) {
+  ssize_t n;
+  do {
+    if (pieces.size() == 1) {
+      n = send(descriptor, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+    } else {
+      msghdr message{};
+      message.msg_iov = const_cast<iovec*>(pieces.data());
+      message.msg_iovlen = std::min(pieces.size(), kMaxPieces);
+      n = sendmsg(descriptor, &message, MSG_NOSIGNAL);
+    }
+  } while (n < 0 && errno == EINTR);
+  return n;
+}
+
+bool socket_has_input(int descriptor) {
+  char byte;
+  ssize_t n = recv(descriptor, &byte, 1, MSG_PEEK);
+  return n >= 0 || errno != EAGAIN;
 }
 
 void send_without_delay(int descriptor) {

@@ -8,7 +8,10 @@
 
 namespace sluice::io {
 
-SimLoop::SimLoop(SimWorld& world, uint64_t seed) : Loop(seed), world_(world) { update_time(); }
+SimLoop::SimLoop(SimWorld& world, uint64_t seed, size_t index, SimRole role)
+    : Loop(seed), world_(world), index_(static_cast<uint32_t>(index)), role_(role) {
+  update_time();
+}
 
 void SimLoop::update_time() { set_time(world_.now(), world_.wall_now()); }
 

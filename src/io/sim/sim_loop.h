@@ -28,11 +28,18 @@ class SimTarget {
   uint32_t pending_ = 0;
 };
 
+/// Whose loop it is. Faults of a machine (descriptors run out, a worker is starved, accepting fails) strike
+/// only what is tested; its peers have machines of their own.
+enum class SimRole : uint8_t { kTested, kPeer };
+
 class SimLoop final : public Loop {
  public:
-  SimLoop(SimWorld& world, uint64_t seed);
+  SimLoop(SimWorld& world, uint64_t seed, size_t index, SimRole role);
 
   SimWorld& world() { return world_; }
+  /// Its place among the world's loops, from 0.
+  uint32_t index() const { return index_; }
+  SimRole role() const { return role_; }
   /// The address that connections from here come from; the port is chosen anew for each.
   void set_source(const Address& source) { source_ = source; }
 
@@ -53,6 +60,8 @@ class SimLoop final : public Loop {
   void wake() override {}
 
   SimWorld& world_;
+  uint32_t index_;
+  SimRole role_;
   Address source_ = Address::loopback(0);
   bool waiting_ = false;  // the observer was told of a wait
   std::deque<SimTarget*> events_;

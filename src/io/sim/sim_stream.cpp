@@ -1,6 +1,7 @@
 #include "io/sim/sim_stream.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "io/sim/sim_listener.h"
@@ -10,15 +11,17 @@ namespace sluice::io {
 
 SimStream::SimStream(SimLoop& loop, std::shared_ptr<SimConnection> connection, size_t side,
                      const Address& peer)
-    : loop_(loop), connection_(std::move(connection)), side_(side), peer_(peer) {
+    : ReadinessStream(loop, peer), loop_(loop), connection_(std::move(connection)), side_(side) {
   connection_->ends[side] = this;
 }
 
 std::unique_ptr<SimStream> SimStream::start_connect(SimLoop& loop, const Address& source, const Address& to) {
   auto connection = std::make_shared<SimConnection>();
   std::unique_ptr<SimStream> stream(new SimStream(loop, connection, 0, to));
-  stream->connecting_ = true;
+  stream->begin_connecting();
   SimWorld& world = loop.world();
+  world.connections_.emplace_back();
+  connection->number = static_cast<uint32_t>(world.connections_.size());
   if (world.swallows(to)) return stream;
   SimListener* listener = world.find_listener(to);
   stream->refused_ = !listener;
@@ -29,7 +32,6 @@ std::unique_ptr<SimStream> SimStream::start_connect(SimLoop& loop, const Address
 }
 
 SimStream::~SimStream() {
-  assert(!reader_ && !writer_);
   loop_.forget(*this);
   connection_->ends[side_] = nullptr;
   if (connection_->broken) return;
@@ -42,7 +44,6 @@ SimStream::~SimStream() {
 
 void SimStream::break_connection() {
   connection_->broken = true;
-  for (auto& pipe : connection_->pipes) pipe.bytes.clear();
   for (SimStream* end : connection_->ends)
     if (end) end->loop_.notify(*end, kInput | kEnd | kOutput | kHangUp);
 }
@@ -52,171 +53,68 @@ size_t SimStream::share_of(size_t bytes) {
   return world.options().split_transfers && bytes > 1 ? 1 + world.random().below(bytes) : bytes;
 }
 
-bool SimStream::try_read(Result<Lease>& result) {
-  if (!unread_.empty()) {
-    result = std::move(unread_);
-    return true;
-  }
-  if (cancelled()) {
-    result = fail(ErrorCode::kCancelled);
-    return true;
-  }
-  if (ended_) {
-    result = Lease();
-    return true;
-  }
-  if (!readable_) return false;
-  if (connection_->broken) {
-    result = fail(ErrorCode::kReset);
-    return true;
-  }
+ssize_t SimStream::receive(char* to, size_t room, Error& error) {
   SimConnection::Pipe& pipe = in();
   if (pipe.bytes.empty()) {
-    if (pipe.ended) {
-      ended_ = true;
-      result = Lease();
-      return true;
-    }
-    readable_ = false;
-    return false;
+    if (pipe.ended) return 0;
+    if (!connection_->broken) return kWouldWait;
+    error = {ErrorCode::kReset, ECONNRESET};
+    return kFailed;
   }
-  Buffer* buffer = loop_.buffers().take(false);
-  size_t count = share_of(std::min<size_t>(pipe.bytes.size(), buffer->capacity));
-  std::memcpy(buffer->data(), pipe.bytes.data(), count);
+  size_t count = share_of(std::min(pipe.bytes.size(), room));
+  std::memcpy(to, pipe.bytes.data(), count);
   pipe.bytes.erase(0, count);
-  if (pipe.bytes.empty() && !hung_up_) readable_ = false;
-  bytes_read_ += count;
+  if (!pipe.bytes.empty() && count < room) loop_.notify(*this, kInput);
   if (pipe.starved && other()) {
     pipe.starved = false;
     other()->loop_.notify(*other(), kOutput);
   }
-  result = Lease(buffer, static_cast<uint32_t>(count));
-  return true;
+  return static_cast<ssize_t>(count);
 }
 
-bool SimStream::try_readable(Result<>& result) {
-  result = {};
-  if (!unread_.empty() || readable_ || ended_) return true;
-  if (!cancelled()) return false;
-  result = fail(ErrorCode::kCancelled);
-  return true;
-}
+bool SimStream::receivable() { return !in().bytes.empty() || in().ended || connection_->broken; }
 
-bool SimStream::try_write(std::span<const iovec> pieces, Result<>& result) {
-  if (cancelled()) {
-    result = fail(ErrorCode::kCancelled);
-    return true;
-  }
-  pieces_ = pieces;
-  pieces_done_ = 0;
-  return send_pieces(result);
-}
-
-bool SimStream::send_pieces(Result<>& result) {
+ssize_t SimStream::transmit(std::span<const iovec> pieces, Error& error) {
   SimConnection::Pipe& pipe = out();
-  size_t skip = pieces_done_;
-  for (const iovec& piece : pieces_) {
-    if (skip >= piece.iov_len) {
-      skip -= piece.iov_len;
-      continue;
-    }
-    size_t left = piece.iov_len - skip;
-    if (connection_->broken || pipe.ended) {
-      result = fail(ErrorCode::kReset);
-      return true;
-    }
-    size_t room = loop_.world().options().pipe_bytes - pipe.bytes.size();
-    size_t count = share_of(std::min(left, room));
-    pipe.bytes.append(static_cast<const char*>(piece.iov_base) + skip, count);
-    skip = 0;
-    bytes_written_ += count;
-    pieces_done_ += count;
-    if (SimStream* reader = other(); !reader) {
-      break_connection();
-    } else if (count > 0) {
-      reader->loop_.notify(*reader, kInput);
-    }
-    if (count == left) continue;
-    if (count == room)
-      pipe.starved = true;
-    else
-      loop_.notify(*this, kOutput);
-    return false;
+  if (connection_->broken || pipe.ended) {
+    // Where the peer's end came first, the reset is news to nobody.
+    error = {ErrorCode::kReset, pipe.ended || in().ended ? EPIPE : ECONNRESET};
+    return kFailed;
   }
-  result = {};
-  return true;
+  size_t total = 0;
+  for (const iovec& piece : pieces) total += piece.iov_len;
+  size_t room = loop_.world().options().pipe_bytes - pipe.bytes.size();
+  size_t count = share_of(std::min(total, room));
+  size_t left = count;
+  for (const iovec& piece : pieces) {
+    size_t part = std::min(left, piece.iov_len);
+    pipe.bytes.append(static_cast<const char*>(piece.iov_base), part);
+    left -= part;
+  }
+  if (SimStream* reader = other(); !reader)
+    break_connection();
+  else if (count > 0)
+    reader->loop_.notify(*reader, kInput);
+  if (count == room)
+    pipe.starved = true;
+  else if (count < total)
+    loop_.notify(*this, kOutput);
+  return static_cast<ssize_t>(count);
 }
 
-void SimStream::wait_read(std::coroutine_handle<> waiter, Result<Lease>* result) {
-  assert(!reader_);
-  reader_ = waiter;
-  read_result_ = result;
-}
-
-void SimStream::wait_readable(std::coroutine_handle<> waiter, Result<>* result) {
-  assert(!reader_);
-  reader_ = waiter;
-  readable_result_ = result;
-}
-
-void SimStream::wait_write(std::coroutine_handle<> waiter, Result<>* result) {
-  assert(!writer_);
-  writer_ = waiter;
-  write_result_ = result;
+Result<> SimStream::connect_result() {
+  if (refused_) return fail(ErrorCode::kRefused);
+  if (connection_->broken) return fail(ErrorCode::kReset);
+  return {};
 }
 
 void SimStream::on_events(uint32_t events) {
-  // Output first: resuming the reader may end and destroy the stream.
-  bool input = events & (kInput | kEnd | kHangUp);
-  if (events & (kEnd | kHangUp)) hung_up_ = true;
-  if (input) readable_ = true;
-  if (writer_ && (events & (kOutput | kHangUp)) && finish_output()) {
-    std::coroutine_handle<> writer = std::exchange(writer_, nullptr);
-    if (!reader_ || !input) return writer.resume();
-    // Both wait. The writer goes by way of the queue, for the stream may be gone once the first was resumed.
-    loop_.ready(writer);
-  }
-  if (!input) return;
-  if (reader_) return on_input();
-  if (observer_) observer_->on_disturbed(events & kHangUp);
-}
-
-void SimStream::on_input() {
-  if (readable_result_) {
-    *std::exchange(readable_result_, nullptr) = {};
-  } else {
-    if (!try_read(*read_result_)) return;
-    read_result_ = nullptr;
-  }
-  std::exchange(reader_, nullptr).resume();
-}
-
-bool SimStream::finish_output() {
-  if (connecting_) {
-    connecting_ = false;
-    if (refused_)
-      *write_result_ = fail(ErrorCode::kRefused);
-    else if (connection_->broken)
-      *write_result_ = fail(ErrorCode::kReset);
-    else
-      *write_result_ = {};
-    return true;
-  }
-  return send_pieces(*write_result_);
-}
-
-void SimStream::on_cancel() {
-  if (reader_) {
-    if (readable_result_)
-      *std::exchange(readable_result_, nullptr) = fail(ErrorCode::kCancelled);
-    else
-      *std::exchange(read_result_, nullptr) = fail(ErrorCode::kCancelled);
-    loop_.ready(std::exchange(reader_, nullptr));
-  }
-  if (writer_) {
-    *write_result_ = fail(ErrorCode::kCancelled);
-    loop_.ready(std::exchange(writer_, nullptr));
-  }
+  bool broken = events & kHangUp;
+  bool hung_up = broken || (events & kEnd);
+  on_readiness({.input = hung_up || (events & kInput),
+                .output = broken || (events & kOutput),
+                .hung_up = hung_up,
+                .broken = broken});
 }
 
 void SimStream::shutdown_write() {

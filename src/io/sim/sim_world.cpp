@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "io/sim/sim_listener.h"
+#include "io/sim/sim_stream.h"
 
 namespace sluice::io {
 
@@ -18,12 +19,13 @@ bool is_any(const Address& address) {
 
 }  // namespace
 
-SimWorld::SimWorld(const Options& options) : options_(options), random_(options.seed), now_(kStart) {}
+SimWorld::SimWorld(const Options& options)
+    : options_(options), random_(options.seed), now_(kStart), trace_(options.keep_trace) {}
 
 SimWorld::~SimWorld() = default;
 
-SimLoop& SimWorld::add_loop() {
-  loops_.push_back(std::make_unique<SimLoop>(*this, random_.next()));
+SimLoop& SimWorld::add_loop(SimRole role) {
+  loops_.push_back(std::make_unique<SimLoop>(*this, random_.next(), loops_.size(), role));
   return *loops_.back();
 }
 
@@ -100,6 +102,36 @@ SimListener* SimWorld::find_listener(const Address& address) {
   const auto& found = exact.empty() ? any : exact;
   if (found.empty()) return nullptr;
   return found[found.size() == 1 ? 0 : random_.below(found.size())];
+}
+
+void SimWorld::set_name(const std::string& name, std::vector<Address> addresses, Duration ttl) {
+  if (addresses.empty())
+    names_.erase(name);
+  else
+    names_[name] = {std::move(addresses), ttl};
+}
+
+const Resolution* SimWorld::find_name(const std::string& name) const {
+  auto found = names_.find(name);
+  return found == names_.end() ? nullptr : &found->second;
+}
+
+uint32_t SimWorld::connection_number(const Stream& stream) {
+  const auto* simulated = dynamic_cast<const SimStream*>(&stream);
+  return simulated ? simulated->connection_number() : 0;
+}
+
+FaultSet SimWorld::faults_of(uint32_t connection) const {
+  return connection == 0 || connection > connections_.size() ? FaultSet() : connections_[connection - 1];
+}
+
+bool SimWorld::harmed(uint32_t connection) const {
+  FaultSet faults = faults_of(connection);
+  for (size_t i = 0; i < kFaultKinds; ++i) {
+    auto kind = static_cast<FaultKind>(i);
+    if (faults.has(kind) && fault_reach(kind) != FaultReach::kNothing) return true;
+  }
+  return false;
 }
 
 }  // namespace sluice::io

@@ -3,13 +3,18 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "base/random.h"
 #include "base/time.h"
+#include "io/dns.h"
+#include "io/sim/sim_faults.h"
 #include "io/sim/sim_loop.h"
+#include "io/sim/sim_trace.h"
 
 namespace sluice::io {
 
@@ -20,6 +25,9 @@ struct SimOptions {
   uint64_t seed = 1;
   size_t pipe_bytes = 64 * 1024;  // on their way in one direction of a connection; more waits
   bool split_transfers = false;   // reads and writes move fewer bytes than they could, by chance
+  Duration latency{};             // of every delivery, one way, whatever the faults add
+  SimFaults faults = {};          // `SimFaults::draw(seed)` for a mixture of this seed's own
+  bool keep_trace = false;        // the text too, not only the hash
 };
 
 /// Not thread-safe. Streams, listeners and tasks end before the world that they live in.
@@ -32,7 +40,7 @@ class SimWorld {
   ~SimWorld();
 
   /// One more event loop; it lives as long as the world.
-  SimLoop& add_loop();
+  SimLoop& add_loop(SimRole role = SimRole::kTested);
 
   Instant now() const { return now_; }
   WallTime wall_now() const;
@@ -49,6 +57,24 @@ class SimWorld {
 
   /// Nothing that is sent to `address` gets an answer: connecting there waits until it is cancelled.
   void swallow(const Address& address) { swallowed_.insert(address); }
+
+  /// Gives `name` addresses; none: the name does not exist any more.
+  void set_name(const std::string& name, std::vector<Address> addresses, Duration ttl);
+  /// Null: there is no such name.
+  const Resolution* find_name(const std::string& name) const;
+
+  /// Faults of `kind` that have struck so far.
+  uint64_t drawn(FaultKind kind) const { return fault_log_.drawn(kind); }
+  const FaultLog& fault_log() const { return fault_log_; }
+  /// Of a stream of this world: 1 for the first connection that was begun, the same at both ends. A stream of
+  /// another kind (TLS) has none.
+  static uint32_t connection_number(const Stream& stream);
+  /// Every kind that has struck this connection so far, also the harmless ones; asked at any time, also when
+  /// it is closed.
+  FaultSet faults_of(uint32_t connection) const;
+  /// Whether one of them may have changed what was said on it.
+  bool harmed(uint32_t connection) const;
+  const SimTrace& trace() const { return trace_; }
 
  private:
   friend class SimLoop;
@@ -79,6 +105,10 @@ class SimWorld {
   std::vector<std::unique_ptr<SimLoop>> loops_;
   std::vector<Listening> listening_;
   std::set<Address> swallowed_;
+  std::map<std::string, Resolution> names_;
+  FaultLog fault_log_;
+  std::vector<FaultSet> connections_;  // by number, from 1
+  SimTrace trace_;
 };
 
 }  // namespace sluice::io

@@ -106,7 +106,7 @@ void UringStream::on_received(int result, uint32_t flags) {
     if (buffer->size == buffer->capacity) use_polling();
     keep(buffer);
   } else if (result == 0) {
-    end_ = true;
+    end();
   } else if (result == -ENOBUFS) {
     use_polling();
     arrived = false;
@@ -126,6 +126,7 @@ void UringStream::on_polled(int result) {
   listen();
   if (!events || (!polling_ && !end_)) return;  // cancelled, or the receive in flight tells the same
   readable_ = true;
+  unsure_ = false;
   tell(events & (POLLHUP | POLLERR));
 }
 
@@ -205,15 +206,14 @@ bool UringStream::try_read(Result<Lease>& result) {
 
 bool UringStream::fetch(Result<Lease>& result) {
   Buffer* buffer = loop_.buffers().take(full_reads_ >= kFullReadsBeforeLarge);
-  ssize_t n;
-  do n = recv(descriptor_, buffer->data(), buffer->capacity, 0);
-  while (n < 0 && errno == EINTR);
+  ssize_t n = socket_receive(descriptor_, buffer->data(), buffer->capacity);
   Lease lease(buffer, static_cast<uint32_t>(std::max<ssize_t>(n, 0)));
   if (n > 0) {
     bytes_read_ += static_cast<uint64_t>(n);
     auto bytes = static_cast<uint32_t>(n);
     bool full = bytes == buffer->capacity;
     if (!full && !hung_up_) readable_ = false;
+    unsure_ = full;
     if (full)
       full_reads_ = std::min<uint8_t>(full_reads_ + 1, kFullReadsBeforeLarge);
     else if (bytes < kSmallReadBytes)
@@ -223,24 +223,31 @@ bool UringStream::fetch(Result<Lease>& result) {
     result = std::move(lease);
     return true;
   }
-  if (n == 0) {
-    end_ = true;
-    result = Lease();
-    return true;
-  }
-  if (errno == EAGAIN) {
+  if (n < 0 && errno == EAGAIN) {
     readable_ = false;
     return false;
   }
-  error_ = errno;
-  result = std::unexpected(error_from_errno(error_));
-  return true;
+  if (n < 0)
+    error_ = errno;
+  else
+    end();
+  return try_read(result);
+}
+
+/// Whether a fetch is allowed and would return at once.
+bool UringStream::fetchable() {
+  if (!polling_ || loop_.in_flight(slot_, Operation::kReceive)) return false;
+  if (readable_ && unsure_ && !hung_up_) {
+    unsure_ = false;
+    readable_ = socket_has_input(descriptor_);
+  }
+  return readable_;
 }
 
 bool UringStream::try_readable(Result<>& result) {
   result = {};
   if (!unread_.empty() || kept_ || over()) return true;
-  if (polling_ && readable_ && !loop_.in_flight(slot_, Operation::kReceive)) return true;
+  if (fetchable()) return true;
   if (!cancelled()) return false;
   result = fail(ErrorCode::kCancelled);
   return true;
@@ -270,6 +277,21 @@ bool UringStream::try_write(std::span<const iovec> pieces, Result<>& result) {
   return send_now(result);
 }
 
+/// Linux tells of a reset once, to whoever comes first, and of a plain end from then on: what was cut short
+/// must not look whole to the reader.
+Error UringStream::send_error(int system) {
+  if (system == ECONNRESET) reset_ = true;
+  return error_from_errno(system);
+}
+
+/// The end, or what looks like one.
+void UringStream::end() {
+  if (reset_)
+    error_ = ECONNRESET;
+  else
+    end_ = true;
+}
+
 /// The first piece that is not out yet; `within`: how much of it is.
 size_t UringStream::skip_sent(size_t& within) const {
   size_t piece = 0;
@@ -283,17 +305,10 @@ bool UringStream::send_now(Result<>& result) {
   for (const iovec& piece : pieces_) total += piece.iov_len;
   result = {};
   if (total == 0) return true;
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(pieces_.data());
-  message.msg_iovlen = pieces_.size();
-  ssize_t n;
-  do
-    n = pieces_.size() == 1 ? send(descriptor_, pieces_[0].iov_base, total, MSG_NOSIGNAL)
-                            : sendmsg(descriptor_, &message, MSG_NOSIGNAL);
-  while (n < 0 && errno == EINTR);
+  ssize_t n = socket_send(descriptor_, pieces_);
   if (n < 0) {
     if (errno == EAGAIN) return false;
-    result = std::unexpected(error_from_errno(errno));
+    result = std::unexpected(send_error(errno));
     return true;
   }
   bytes_written_ += static_cast<uint64_t>(n);
@@ -337,7 +352,7 @@ void UringStream::on_sent(int result) {
   if (cancelled_) {
     *write_result_ = fail(ErrorCode::kCancelled);
   } else if (result < 0 && result != -EINTR && result != -EAGAIN) {
-    *write_result_ = std::unexpected(error_from_errno(-result));
+    *write_result_ = std::unexpected(send_error(-result));
   } else {
     size_t within;
     if (skip_sent(within) < pieces_.size()) return submit_send();
@@ -393,7 +408,7 @@ void UringStream::shutdown_write() { shutdown(descriptor_, SHUT_WR); }
 void UringStream::abort() { reset_on_close(descriptor_); }
 
 bool UringStream::dirty() {
-  return kept_ || over() || hung_up_ || (polling_ && readable_) || !unread_.empty();
+  return kept_ || over() || hung_up_ || !unread_.empty() || fetchable();
 }
 
 }  // namespace sluice::io
