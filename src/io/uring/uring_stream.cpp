@@ -51,10 +51,10 @@ UringStream::~UringStream() {
 void UringStream::listen() {
   if (loop_.in_flight(slot_, Operation::kReceive)) return;
   if (over() || polling_) {
-    // After the peer's end only the connection's own end is news: POLLERR and POLLHUP are always reported.
+    // After the peer's end only the connection's own end is news. POLLERR, POLLHUP and POLLRDHUP are reported
+    // always, each once.
     if (error_ || broken_ || loop_.in_flight(slot_, Operation::kPoll)) return;
-    if (end_) return poll_for(0, 0);
-    return poll_for(POLLIN | POLLRDHUP, IORING_POLL_ADD_MULTI);
+    return poll_for(end_ ? 0 : POLLIN);
   }
   io_uring_sqe& entry = loop_.prepare(slot_, Operation::kReceive);
   entry.opcode = IORING_OP_RECV;
@@ -64,12 +64,12 @@ void UringStream::listen() {
   entry.buf_group = BufferRing::kGroup;
 }
 
-void UringStream::poll_for(uint32_t events, uint32_t flags) {
+void UringStream::poll_for(uint32_t events) {
   io_uring_sqe& entry = loop_.prepare(slot_, Operation::kPoll);
   entry.opcode = IORING_OP_POLL_ADD;
   entry.fd = descriptor_;
   entry.poll32_events = events;
-  entry.len = flags;
+  entry.len = IORING_POLL_ADD_MULTI;
 }
 
 void UringStream::use_polling() {
@@ -124,7 +124,8 @@ void UringStream::on_polled(int result) {
   if (events & (POLLHUP | POLLERR)) broken_ = true;
   if (events & (POLLRDHUP | POLLHUP | POLLERR)) hung_up_ = true;
   listen();
-  if (!events || (!polling_ && !end_)) return;  // cancelled, or the receive in flight tells the same
+  if (end_ ? !broken_ : !polling_) return;  // known, or the receive in flight tells the same
+  if (!events) return;                      // cancelled
   readable_ = true;
   unsure_ = false;
   tell(events & (POLLHUP | POLLERR));

@@ -49,7 +49,7 @@ class UringStream final : public Stream, private UringTarget {
   // Receiving.
   bool over() const { return end_ || error_; }
   void listen();
-  void poll_for(uint32_t events, uint32_t flags);
+  void poll_for(uint32_t events);
   void use_polling();
   void use_ring();
   void on_received(int result, uint32_t flags);
