@@ -29,7 +29,8 @@ struct SlowSimBackend : fixture::SimBackend {
   SlowSimBackend()
       : SimBackend({.seed = 3, .pipe_bytes = 100'000, .split_transfers = true, .latency = 3ms}) {}
 };
-using Backends = testing::Types<fixture::EpollBackend, fixture::UringBackend, fixture::SimBackend, SlowSimBackend>;
+using Backends =
+    testing::Types<fixture::EpollBackend, fixture::UringBackend, fixture::SimBackend, SlowSimBackend>;
 TYPED_TEST_SUITE(StreamContract, Backends);
 
 constexpr size_t kMoreThanAnyPipe = 32 << 20;
