@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,9 +21,29 @@ constexpr int hex_value(char c) {
   return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 
+/// Eight characters at once, each made lower case by itself.
+constexpr uint64_t lower_word(uint64_t word) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  uint64_t low_bits = word & 0x7f * kOnes;
+  uint64_t from_a = low_bits + (0x80 - 'A') * kOnes;            // its top bit: at least 'A'
+  uint64_t beyond_z = low_bits + (0x7f - 'Z') * kOnes;          // beyond 'Z'
+  uint64_t upper = (from_a ^ beyond_z) & ~word & 0x80 * kOnes;  // and no byte of UTF-8
+  return word | upper >> 2;
+}
+
 constexpr bool equal_ignoring_case(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i)
+  size_t i = 0;
+  if !consteval {
+    for (; i + 8 <= a.size(); i += 8) {
+      uint64_t word_a;
+      uint64_t word_b;
+      std::memcpy(&word_a, a.data() + i, 8);
+      std::memcpy(&word_b, b.data() + i, 8);
+      if (lower_word(word_a) != lower_word(word_b)) return false;
+    }
+  }
+  for (; i < a.size(); ++i)
     if (lower(a[i]) != lower(b[i])) return false;
   return true;
 }

@@ -35,5 +35,18 @@ TEST(Ascii, DecimalsAreDigitsThatFit) {
     EXPECT_FALSE(parse_decimal(text)) << text;
 }
 
+TEST(Ascii, CaseIsIgnoredOfLettersAloneAtEveryPlace) {
+  for (int a = 0; a < 256; ++a)
+    for (int b = 0; b < 256; ++b)
+      for (size_t place : {0u, 7u, 9u}) {  // in a whole word and in what is left of it
+        std::string left = "0123456789a";
+        std::string right = left;
+        left[place] = static_cast<char>(a);
+        right[place] = static_cast<char>(b);
+        bool same = lower(static_cast<char>(a)) == lower(static_cast<char>(b));
+        ASSERT_EQ(equal_ignoring_case(left, right), same) << a << " and " << b << " at " << place;
+      }
+}
+
 }  // namespace
 }  // namespace sluice::ascii

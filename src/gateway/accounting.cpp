@@ -29,10 +29,10 @@ void Worker::account(Exchange& exchange) {
   Duration upstream = std::min(exchange.upstream.time, total);
   uint16_t status = exchange.response.status;
   ErrorBy error_by = exchange.error_by;
-  if (exchange.outcome() == http::SendOutcome::kClientFailed) {
+  if (server.outcome() == http::SendOutcome::kClientFailed) {
     status = 499;
     error_by = ErrorBy::kClient;
-  } else if (exchange.outcome() == http::SendOutcome::kSourceFailed) {
+  } else if (server.outcome() == http::SendOutcome::kSourceFailed) {
     error_by = ErrorBy::kUpstream;
   }
 

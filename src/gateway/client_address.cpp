@@ -90,7 +90,7 @@ void identify_client(Exchange& exchange, const Snapshot& snapshot) {
   std::string_view peer(text, exchange.server.peer.write_ip(text));
   bool peer_trusted = !snapshot.trusted_proxies.empty() && trusted(snapshot, ip_bytes(exchange.server.peer));
   http::Fields& fields = exchange.request.fields;
-  exchange.set_client(peer_trusted ? client_of(snapshot, fields, peer) : peer, peer_trusted);
+  exchange.set_client(peer, peer_trusted, peer_trusted ? client_of(snapshot, fields, peer) : peer);
 
   bool remove = false;
   for (const http::Field& field : fields) {

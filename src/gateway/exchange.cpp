@@ -10,11 +10,16 @@ namespace {
 constexpr Refusal kPolicyFault{500, "internal_error", "The gateway failed while handling the request."};
 
 std::string_view make_request_id(Random& random, Arena& arena) {
-  static constexpr char kDigits[] = "0123456789abcdef";
+  static constexpr auto kPairs = [] {
+    constexpr char kDigits[] = "0123456789abcdef";
+    std::array<std::array<char, 2>, 256> pairs{};
+    for (size_t byte = 0; byte < 256; ++byte) pairs[byte] = {kDigits[byte >> 4], kDigits[byte & 15]};
+    return pairs;
+  }();
   char* id = arena.allocate_chars(32);
-  for (int half = 0; half < 2; ++half) {
+  for (char* at = id; at != id + 32;) {
     uint64_t bits = random.next();
-    for (int i = 0; i < 16; ++i, bits >>= 4) id[half * 16 + i] = kDigits[bits & 15];
+    for (int i = 0; i < 8; ++i, bits >>= 8, at += 2) std::memcpy(at, kPairs[bits & 255].data(), 2);
   }
   return {id, 32};
 }
@@ -112,8 +117,7 @@ void Exchange::run_response_phase() {
 
 io::Task<http::SendOutcome> Exchange::respond() {
   run_response_phase();
-  outcome_ = co_await server.send(response, response_body, worker.download_bounds());
-  co_return outcome_;
+  return server.send(response, response_body, worker.download_bounds());
 }
 
 void Exchange::run_end_phase() noexcept {

@@ -80,9 +80,11 @@ class Exchange {
   bool peer_trusted() const { return peer_trusted_; }
   /// The client's address as text: the peer's, or the first untrusted one from the right of X-Forwarded-For.
   std::string_view client_address() const { return client_address_; }
-  void set_client(std::string_view address, bool peer_trusted) {
-    client_address_ = address;
+  std::string_view peer_address() const { return peer_address_; }
+  void set_client(std::string_view peer, bool peer_trusted, std::string_view client) {
+    peer_address_ = peer;
     peer_trusted_ = peer_trusted;
+    client_address_ = client;
   }
 
   /// The value of a path parameter of the route by name; empty when there is none.
@@ -110,7 +112,6 @@ class Exchange {
 
   /// The response phase, then the response to the client. Exactly once.
   io::Task<http::SendOutcome> respond();
-  http::SendOutcome outcome() const { return outcome_; }
 
   // --- for the worker: the chain of `plan` ---
 
@@ -132,10 +133,10 @@ class Exchange {
 
   const HiddenField* hidden_ = nullptr;
   std::string_view request_id_;
+  std::string_view peer_address_;
   std::string_view client_address_;
   bool peer_trusted_ = false;
   std::optional<Refusal> refusal_;
-  http::SendOutcome outcome_ = http::SendOutcome::kComplete;
   std::span<void*> states_;  // by link of the chain
   size_t link_ = 0;          // the policy that runs now
   size_t began_ = 0;         // links whose request phase has begun

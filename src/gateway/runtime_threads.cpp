@@ -108,7 +108,7 @@ void Runtime::run_signal_thread() {
 
 void Runtime::end_signal_thread() {
   signals_done_ = true;
-  pthread_kill(signal_thread_.native_handle(), SIGTERM);
+  pthread_kill(signal_thread_.native_handle(), SIGHUP);  // any that it waits for
   signal_thread_.join();
 }
 

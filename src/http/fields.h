@@ -41,9 +41,8 @@ class Fields {
   const Field* find(std::string_view name) const {
     FieldName id = intern_field_name(name);
     if (id != FieldName::kUnknown) return find(id);
-    for (const Field& field : all())
-      if (field.id == id && ascii::equal_ignoring_case(field.name, name)) return &field;
-    return nullptr;
+    size_t i = index_of(id, name);
+    return i == count_ ? nullptr : &fields_[i];
   }
   /// The value of the first field of that name, or empty.
   std::string_view value(FieldName id) const {
@@ -54,6 +53,13 @@ class Fields {
     size_t n = 0;
     if (has(id))
       for (const Field& field : all()) n += field.id == id;
+    return n;
+  }
+  size_t count(std::string_view name) const {
+    FieldName id = intern_field_name(name);
+    if (id != FieldName::kUnknown) return count(id);
+    size_t n = 0;
+    for (size_t i = index_of(id, name); i != count_; i = index_of(id, name, i + 1)) ++n;
     return n;
   }
 
@@ -88,21 +94,18 @@ class Fields {
   void remove(std::string_view name) {
     FieldName id = intern_field_name(name);
     if (id != FieldName::kUnknown) return remove(id);
-    remove_if([&](const Field& f) { return f.id == id && ascii::equal_ignoring_case(f.name, name); });
+    size_t first = index_of(id, name);
+    if (first != count_) remove_from(first, id, name);
   }
   /// Replaces all fields of that name by one, at the place of the first, or adds it at the end.
   void set(const Field& field) {
-    bool placed = false;
-    if (has(field.id)) {
-      remove_if([&](const Field& old) {
-        if (old.id != field.id || !ascii::equal_ignoring_case(old.name, field.name)) return false;
-        if (placed) return true;
-        const_cast<Field&>(old) = field;
-        placed = true;
-        return false;
-      });
-    }
-    if (!placed) add(field);
+    size_t first = has(field.id) ? index_of(field.id, field.name) : count_;
+    if (first == count_) return add(field);
+    fields_[first] = field;
+    size_t next = index_of(field.id, field.name, first + 1);
+    if (next == count_) return;
+    remove_from(next, field.id, field.name);
+    present_ |= uint64_t{1} << static_cast<int>(field.id);
   }
   void set(FieldName id, std::string_view value) { set(Field{field_name_text(id), value, id}); }
   void set(std::string_view name, std::string_view value) {
@@ -116,6 +119,22 @@ class Fields {
   Arena& arena() const { return *arena_; }
 
  private:
+  /// The first field of that name at or after `from`, or `count_`.
+  size_t index_of(FieldName id, std::string_view name, size_t from = 0) const {
+    size_t i = from;
+    while (i != count_ && !(fields_[i].id == id && ascii::equal_ignoring_case(fields_[i].name, name))) ++i;
+    return i;
+  }
+  /// Removes the fields of that name, of which the first is at `first`.
+  void remove_from(size_t first, FieldName id, std::string_view name) {
+    size_t kept = first;
+    for (size_t i = first + 1; i != count_; ++i) {
+      if (fields_[i].id == id && ascii::equal_ignoring_case(fields_[i].name, name)) continue;
+      fields_[kept++] = fields_[i];
+    }
+    count_ = static_cast<uint32_t>(kept);
+    if (id != FieldName::kUnknown) present_ &= ~(uint64_t{1} << static_cast<int>(id));
+  }
   void grow() {
     uint32_t capacity = capacity_ ? capacity_ * 2 : 16;
     std::span<Field> larger = arena_->allocate_array<Field>(capacity);
@@ -126,7 +145,7 @@ class Fields {
 
   Arena* arena_;
   Field* fields_ = nullptr;
-  uint64_t present_ = 0;  // bit i: a field whose FieldName is i is there (bit 0: an unknown one)
+  uint64_t present_ = 0;  // bit i: a field whose FieldName is i is there (bit 0: an unknown one may be)
   uint32_t count_ = 0;
   uint32_t capacity_ = 0;
 };

@@ -62,6 +62,8 @@ class ServerExchange {
   /// Instead of a response: the connection ends here without a further byte.
   virtual void abandon() = 0;
   bool response_started() const { return response_started_; }
+  /// How the final response went out, once `send` has ended.
+  SendOutcome outcome() const { return outcome_; }
 
  protected:
   ServerExchange(Arena& exchange_arena, Request& exchange_request, io::Loop& exchange_loop,
@@ -77,6 +79,7 @@ class ServerExchange {
         began(exchange_loop.now()) {}
   ~ServerExchange() = default;
   bool response_started_ = false;
+  SendOutcome outcome_ = SendOutcome::kComplete;
 };
 
 struct ServerTimeouts {

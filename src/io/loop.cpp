@@ -29,9 +29,4 @@ void Loop::run_posted() {
   for (Message& message : messages) message();
 }
 
-bool Loop::has_posted() {
-  std::lock_guard lock(posted_mutex_);
-  return !posted_.empty();
-}
-
 }  // namespace sluice::io

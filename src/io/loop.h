@@ -95,7 +95,6 @@ class Loop {
   void run_ready();
   /// Runs what was posted so far.
   void run_posted();
-  bool has_posted();
   /// Another thread posted the first message of a batch.
   virtual void wake() = 0;
 

@@ -40,7 +40,7 @@ void OffloadPool::run_thread() {
     lock.lock();
     ++idle_;
     lock.unlock();
-    next.loop->post([loop = next.loop, waiter = next.waiter] { loop->ready(waiter); });
+    send_home(next);
     lock.lock();
   }
 }

@@ -1,4 +1,5 @@
-// OffloadPool: threads for what must not run on a loop: work that blocks or computes for long.
+// Offload: where what must not run on a loop is done, work that blocks or computes for long. OffloadPool does
+// it on threads.
 #pragma once
 
 #include <condition_variable>
@@ -20,16 +21,11 @@ namespace sluice::io {
 
 /// Shared by all loops. Work that has begun cannot be cancelled: whoever asked waits for its end, so that it
 /// may use what the asker owns.
-class OffloadPool {
+class Offload {
  public:
-  /// `queue_max`: jobs that wait for a thread.
-  OffloadPool(size_t threads, size_t queue_max);
-  OffloadPool(const OffloadPool&) = delete;
-  OffloadPool& operator=(const OffloadPool&) = delete;
-  /// Runs what is queued, then ends the threads. The loops of those who wait are still there.
-  ~OffloadPool();
+  virtual ~Offload() = default;
 
-  /// Runs `work` on a thread of the pool; called and resumed on `loop`. kFull: the queue is, and nothing ran.
+  /// Runs `work` elsewhere; called and resumed on `loop`. kFull: the queue is, and nothing ran.
   /// What `work` throws is thrown here.
   template <class Work>
   Task<Result<std::invoke_result_t<Work&>>> run(Loop& loop, Work work) {
@@ -55,29 +51,46 @@ class OffloadPool {
     co_return std::move(*value);
   }
 
- private:
+ protected:
   using Job = std::function<void()>;
+  struct Queued {
+    Job* job;
+    Loop* loop;
+    std::coroutine_handle<> waiter;
+  };
+  /// Takes the job, runs it and then sends the waiter home; false: there is no room for it.
+  virtual bool submit(Queued queued) = 0;
+  static void send_home(const Queued& done) {
+    done.loop->post([loop = done.loop, waiter = done.waiter] { loop->ready(waiter); });
+  }
 
+ private:
   struct Handover {
-    OffloadPool& pool;
+    Offload& offload;
     Loop& loop;
     Job& job;
     bool accepted = false;
     bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> waiter) {
       // The loop cannot resume the waiter before this call has returned.
-      accepted = pool.submit({&job, &loop, waiter});
+      accepted = offload.submit({&job, &loop, waiter});
       return accepted;
     }
     bool await_resume() const noexcept { return accepted; }
   };
-  struct Queued {
-    Job* job;
-    Loop* loop;
-    std::coroutine_handle<> waiter;
-  };
+};
 
-  bool submit(Queued queued);
+class OffloadPool final : public Offload {
+ public:
+  /// `queue_max`: jobs that wait for a thread.
+  OffloadPool(size_t threads, size_t queue_max);
+  OffloadPool(const OffloadPool&) = delete;
+  OffloadPool& operator=(const OffloadPool&) = delete;
+  /// Runs what is queued, then ends the threads. The loops of those who wait are still there.
+  ~OffloadPool() override;
+
+ private:
+  bool submit(Queued queued) override;
   void run_thread();
 
   const size_t queue_max_;

@@ -24,10 +24,14 @@ class StreamContract : public testing::Test {
   Backend backend_;
   Loop& loop_ = backend_.loop;
 };
-/// A world where bytes take their time, in small portions.
+/// A world where bytes take their time, now more and now less, in small portions.
 struct SlowSimBackend : fixture::SimBackend {
-  SlowSimBackend()
-      : SimBackend({.seed = 3, .pipe_bytes = 100'000, .split_transfers = true, .latency = 3ms}) {}
+  SlowSimBackend() : SimBackend(options()) {}
+  static SimOptions options() {
+    SimOptions options{.seed = 3, .pipe_bytes = 100'000, .split_transfers = true, .latency = 3ms};
+    options.faults[FaultKind::kJitter] = {.per_million = 500'000, .up_to = 5ms};
+    return options;
+  }
 };
 using Backends =
     testing::Types<fixture::EpollBackend, fixture::UringBackend, fixture::SimBackend, SlowSimBackend>;

@@ -150,7 +150,7 @@ class CredentialTable::Records {
 
 CredentialTable::CredentialTable(EpochDomain& domain)
     : owned_index_(std::make_unique<Index>(0)), records_(std::make_unique<Records>()), retired_(domain) {
-  static_assert(sizeof(Credential) == 48);
+  static_assert(sizeof(Credential) == 64);
   index_.store(owned_index_.get(), std::memory_order_release);
 }
 

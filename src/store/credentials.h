@@ -47,8 +47,8 @@ struct Consumer {
   friend bool operator==(const Consumer&, const Consumer&) = default;
 };
 
-/// One record of the table, immutable.
-struct Credential {
+/// One record of the table, immutable. In one cache line, since a probe waits for it.
+struct alignas(64) Credential {
   Digest digest;
   const Consumer* consumer;
   PublicPrefix prefix;

@@ -54,13 +54,7 @@ Attempt::Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream)
 
 Attempt::~Attempt() { assert(!connection_ && scope_.active() == 0); }
 
-io::Task<std::optional<Failure>> Attempt::connect(bool fresh) {
-  target_ = upstream_.next_target();
-  if (!target_) co_return Failure{.result = UpstreamResult::kNoTarget, .refusal = kNoTarget, .sent = false};
-  exchange_.upstream.target = target_->authority;
-  pool_ = &exchange_.worker.pools().of(*target_, upstream_);
-  if (!fresh) connection_ = pool_->take_idle();
-  if (connection_) co_return std::nullopt;
+io::Task<std::optional<Failure>> Attempt::connect() {
   auto connected = co_await pool_->connect(token_, upstream_.timeouts.connect);
   if (connected) {
     connection_ = *connected;
@@ -90,8 +84,15 @@ void Attempt::await_head() {
 }
 
 io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
-  auto unconnected = co_await connect(fresh);
-  if (unconnected) co_return unconnected;
+  target_ = upstream_.next_target();
+  if (!target_) co_return Failure{.result = UpstreamResult::kNoTarget, .refusal = kNoTarget, .sent = false};
+  exchange_.upstream.target = target_->authority;
+  pool_ = &exchange_.worker.pools().of(*target_, upstream_);
+  if (!fresh) connection_ = pool_->take_idle();
+  if (!connection_) {
+    auto unconnected = co_await connect();
+    if (unconnected) co_return unconnected;
+  }
   io::Stream& stream = connection_->stream();
   stream.bind(token_);
   read_before_ = stream.bytes_read();
@@ -229,14 +230,15 @@ Failure Attempt::failure_of(const io::Error&) {
   return failure;
 }
 
-io::Task<> Attempt::finish() {
-  if (!connection_) co_return;
-  if (scope_.active() > 0) {
-    token_.cancel(io::CancelReason::kShed);
-    continue_token_.cancel(io::CancelReason::kShed);
-    if (exchange_.server.response_started()) exchange_.server.stop_request_body();
-    co_await scope_.join();
-  }
+io::Task<> Attempt::end_upload() {
+  token_.cancel(io::CancelReason::kShed);
+  continue_token_.cancel(io::CancelReason::kShed);
+  if (exchange_.server.response_started()) exchange_.server.stop_request_body();
+  co_await scope_.join();
+}
+
+void Attempt::give_back() {
+  if (!connection_) return;
   bool reusable = upload_done_ && connection_persists_ && body_ && body_->done() && !token_.cancelled();
   pool_->give_back(std::exchange(connection_, nullptr), reusable);
 }

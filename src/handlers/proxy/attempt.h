@@ -37,11 +37,14 @@ class Attempt {
   http::BodyReader* body() { return body_ && body_->open() ? &*body_ : nullptr; }
   /// Whether nothing of the request's body was taken, so that it can be sent again.
   bool body_untouched() const { return !upload_began_; }
-  /// Ends the upload if it still runs, and gives the connection back. Before the destructor, always.
-  io::Task<> finish();
+  /// Whether the request is still being sent; it must be ended then before the connection is given back.
+  bool uploading() const { return scope_.active() > 0; }
+  io::Task<> end_upload();
+  /// Before the destructor, always.
+  void give_back();
 
  private:
-  io::Task<std::optional<Failure>> connect(bool fresh);
+  io::Task<std::optional<Failure>> connect();
   io::Task<std::optional<Failure>> read_head();
   io::Task<> upload(std::string_view head);
   io::Task<bool> wait_for_continue();

@@ -6,8 +6,6 @@ namespace {
 
 using http::FieldName;
 
-constexpr size_t kLongestIp = 46;
-
 /// RFC 9110, section 7.6.3: the protocol version of the message as we received it, and our pseudonym.
 std::string_view via_element(http::Version received) {
   switch (received) {
@@ -39,9 +37,7 @@ void prepare_request(gateway::Exchange& exchange) {
   exchange.remove_hidden_fields();
 
   // An untrusted peer's forwarding fields are gone already: what is there is a trusted proxy's.
-  char* text = exchange.arena.allocate_chars(kLongestIp);
-  std::string_view peer(text, exchange.server.peer.write_ip(text));
-  append_to_list(fields, FieldName::kXForwardedFor, peer);
+  append_to_list(fields, FieldName::kXForwardedFor, exchange.peer_address());
   if (!fields.has(FieldName::kXForwardedProto)) fields.add(FieldName::kXForwardedProto, "http");
   if (!fields.has(FieldName::kXForwardedHost) && !request.authority.empty())
     fields.add(FieldName::kXForwardedHost, request.authority);

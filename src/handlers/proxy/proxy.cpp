@@ -83,7 +83,8 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
     if (retry) {
       exchange.upstream.time += exchange.now() - began;
       metrics.add(upstream.metrics.retries[*retry]);
-      co_await attempt.finish();
+      if (attempt.uploading()) co_await attempt.end_upload();
+      attempt.give_back();
       if (*retry == RetryReason::kStaleConnection) {
         forgiven = true;
         --tries;
@@ -104,7 +105,8 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
     }
     exchange.upstream.time += exchange.now() - began;
     metrics.observe(upstream.metrics.seconds, exchange.now() - began);
-    co_await attempt.finish();
+    if (attempt.uploading()) co_await attempt.end_upload();
+    attempt.give_back();
     co_return;
   }
 }

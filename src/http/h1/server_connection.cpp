@@ -67,7 +67,8 @@ io::Task<bool> ServerConnection::serve_request() {
   } catch (...) {
     exchange.abandon();  // a bug above us: what was sent must not look complete
   }
-  auto next = co_await exchange.finish();
+  if (exchange.has_rest()) co_await exchange.skip_rest();
+  auto next = exchange.finish();
   if (next == Http1Exchange::Next::kLinger) co_await close_lingering();
   co_return next == Http1Exchange::Next::kKeepAlive;
 }

@@ -165,13 +165,13 @@ io::Task<SendOutcome> Http1Exchange::send(Response& response, Body body, Transfe
   timer.watch_download(watch);
   auto written = co_await write_message(loop, stream_, head, framing, body, watch, arena);
   timer.unwatch_download();
-  if (written.outcome == WriteResult::Outcome::kComplete) co_return SendOutcome::kComplete;
+  if (written.outcome == WriteResult::Outcome::kComplete) co_return outcome_ = SendOutcome::kComplete;
   abandon();
   bool source = written.outcome == WriteResult::Outcome::kSourceFailed;
   if (source && token.reason() != io::CancelReason::kClientGone &&
       watch.stalled() != TransferWatch::Waiting::kSink)
-    co_return SendOutcome::kSourceFailed;
-  co_return SendOutcome::kClientFailed;
+    co_return outcome_ = SendOutcome::kSourceFailed;
+  co_return outcome_ = SendOutcome::kClientFailed;
 }
 
 void Http1Exchange::stop_request_body() {
@@ -183,22 +183,27 @@ void Http1Exchange::abandon() {
   stream_.abort();
 }
 
-io::Task<Http1Exchange::Next> Http1Exchange::finish() {
+bool Http1Exchange::has_rest() const {
+  return !abandoned_ && response_started_ && !closing_ && body_ && !body_->done();
+}
+
+io::Task<> Http1Exchange::skip_rest() {
   timer.reset();
-  if (abandoned_ || !response_started_) co_return Next::kClose;
+  timer.begin(Phase::kUpload, connection_.handler_.timeouts().body_progress);
+  while (body_->open()) {
+    auto chunk = co_await body_->read();
+    if (!chunk) break;
+  }
+}
+
+Http1Exchange::Next Http1Exchange::finish() {
+  timer.reset();
+  if (abandoned_ || !response_started_) return Next::kClose;
   if (closing_) {
     bool in_sync = body_ ? body_->done() : !refused;
-    co_return in_sync && !stream_.dirty() ? Next::kClose : Next::kLinger;
+    return in_sync && !stream_.dirty() ? Next::kClose : Next::kLinger;
   }
-  if (body_ && !body_->done()) {
-    timer.begin(Phase::kUpload, connection_.handler_.timeouts().body_progress);
-    while (body_->open()) {
-      auto chunk = co_await body_->read();
-      if (!chunk) break;
-    }
-    if (!body_->done()) co_return Next::kClose;
-  }
-  co_return Next::kKeepAlive;
+  return body_ && !body_->done() ? Next::kClose : Next::kKeepAlive;
 }
 
 }  // namespace sluice::http::h1

@@ -28,8 +28,12 @@ class Http1Exchange final : public ServerExchange {
     kClose,
     kLinger,  // close, but first read what the client is still sending
   };
-  /// After the handler: leaves the stream at the next request, or says how to end it.
-  io::Task<Next> finish();
+  /// After the handler. Whether a short rest of the request's body stands before the next request: it is to
+  /// be skipped first.
+  bool has_rest() const;
+  io::Task<> skip_rest();
+  /// Leaves the stream at the next request, or says how to end it.
+  Next finish();
 
   void limit_request_body(uint64_t bytes) override;
   uint64_t request_bytes() const override;

@@ -36,12 +36,19 @@ class Server final : private EpollTarget {
   using Answers = std::function<std::optional<Answer>(uint16_t type)>;  // nothing: stays silent
 
   Server(EpollLoop& loop, Answers answers) : loop_(loop), answers_(std::move(answers)) {
-    socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    SocketAddress any(Address::loopback(0));
-    EXPECT_EQ(bind(socket_, any.get(), any.size()), 0);
-    SocketAddress bound;
-    EXPECT_EQ(getsockname(socket_, bound.get(), bound.size_pointer()), 0);
-    port_ = bound.address().port;
+    // A port that is free for both transports: what the system gives for UDP may be somebody's for TCP.
+    for (int tries = 0; !listener_ && tries < 32; ++tries) {
+      if (socket_ >= 0) close(socket_);
+      socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      SocketAddress any(Address::loopback(0));
+      EXPECT_EQ(bind(socket_, any.get(), any.size()), 0);
+      SocketAddress bound;
+      EXPECT_EQ(getsockname(socket_, bound.get(), bound.size_pointer()), 0);
+      port_ = bound.address().port;
+      auto listener = loop_.listen(Address::loopback(port_), {});
+      if (listener) listener_ = std::move(*listener);
+    }
+    EXPECT_TRUE(listener_);
     EXPECT_TRUE(loop_.watch(socket_, *this, EPOLLIN));
   }
   ~Server() {
@@ -59,10 +66,8 @@ class Server final : private EpollTarget {
 
   /// One connection, on the same port: each answer behind its length, RFC 1035, section 4.2.2.
   Task<> serve_tcp(Answers answers, CancelToken& token) {
-    auto listener = loop_.listen(Address::loopback(port_), {});
-    EXPECT_TRUE(listener);
-    (*listener)->bind(token);
-    auto stream = co_await (*listener)->accept();
+    listener_->bind(token);
+    auto stream = co_await listener_->accept();
     if (!stream) co_return;
     (*stream)->bind(token);
     std::string received;
@@ -132,6 +137,7 @@ class Server final : private EpollTarget {
 
   EpollLoop& loop_;
   Answers answers_;
+  std::unique_ptr<Listener> listener_;
   int socket_ = -1;
   uint16_t port_ = 0;
   int questions_ = 0;

@@ -82,7 +82,7 @@ class FaultSet {
 
 /// A fault that struck and may change an answer.
 struct FaultRecord {
-  FaultKind kind;
+  FaultKind kind{};
   uint32_t loop = 0;        // where: its index in the world
   uint32_t connection = 0;  // its number; 0: none
   Instant from{};

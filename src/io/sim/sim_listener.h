@@ -8,6 +8,8 @@
 
 namespace sluice::io {
 
+class SimStream;
+
 /// Connections that nobody accepts wait without bound, whatever backlog was asked for; they are reset when
 /// the listener goes.
 class SimListener final : public Listener, private SimTarget {
@@ -19,7 +21,7 @@ class SimListener final : public Listener, private SimTarget {
 
   SimLoop& loop() { return loop_; }
   /// A connection has come.
-  void offer(std::unique_ptr<Stream> stream);
+  void offer(std::unique_ptr<SimStream> stream);
 
  private:
   explicit SimListener(SimLoop& loop) : loop_(loop) {}
@@ -27,10 +29,13 @@ class SimListener final : public Listener, private SimTarget {
   void wait_accept(std::coroutine_handle<> waiter, Result<std::unique_ptr<Stream>>* result) override;
   void on_events(uint32_t events) override;
   void on_cancel() override;
+  void drop_first();
+  bool accept_fails(Result<std::unique_ptr<Stream>>& result);
 
   SimLoop& loop_;
   Address address_;
-  std::deque<std::unique_ptr<Stream>> waiting_;
+  std::deque<std::unique_ptr<SimStream>> waiting_;
+  bool drawn_ = false;  // whether accepting the first of them fails was drawn
   std::coroutine_handle<> acceptor_;
   Result<std::unique_ptr<Stream>>* result_ = nullptr;
 };

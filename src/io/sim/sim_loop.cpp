@@ -15,19 +15,24 @@ SimLoop::SimLoop(SimWorld& world, uint64_t seed, size_t index, SimRole role)
 
 void SimLoop::update_time() { set_time(world_.now(), world_.wall_now()); }
 
-bool SimLoop::runnable() {
-  return has_ready() || has_posted() || !events_.empty() || timers().next_due() <= world_.now();
+Instant SimLoop::next_turn() {
+  bool work = has_ready() || posted_ || !events_.empty();
+  return std::max(work ? world_.now() : timers().next_due(), starved_until_);
 }
 
 void SimLoop::turn() {
   CurrentLoop current(*this);
   update_time();
+  world_.trace_.add_turn(index_);
   if (waiting_) {
     waiting_ = false;
     if (observer()) observer()->after_wait();
   }
   dispatch();
-  run_posted();
+  if (std::exchange(posted_, false)) {
+    world_.trace_.add(now(), index_, 0, SimTrace::Event::kMessages, 0);
+    run_posted();
+  }
   timers().advance(now());
   run_ready();
   if (has_ready() || timers().next_due() <= now()) {
@@ -62,6 +67,7 @@ Result<std::unique_ptr<Listener>> SimLoop::listen(const Address& address, Listen
 
 Task<Result<std::unique_ptr<Stream>>> SimLoop::connect(Address address, CancelToken& token) {
   if (token.cancelled()) co_return fail(ErrorCode::kCancelled);
+  if (world_.out_of_descriptors(*this)) co_return fail(ErrorCode::kNoDescriptors);
   Address source = source_;
   source.port = world_.next_port();
   auto stream = SimStream::start_connect(*this, source, address);

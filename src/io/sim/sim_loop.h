@@ -53,17 +53,20 @@ class SimLoop final : public Loop {
 
  private:
   friend class SimWorld;
-  bool runnable();
+  /// When it can have a turn: now, or when a timer is due, but not while it is starved.
+  Instant next_turn();
   void turn();
   void dispatch();
   void update_time();
-  void wake() override {}
+  void wake() override { posted_ = true; }
 
   SimWorld& world_;
   uint32_t index_;
   SimRole role_;
   Address source_ = Address::loopback(0);
   bool waiting_ = false;  // the observer was told of a wait
+  bool posted_ = false;   // there are messages
+  Instant starved_until_{};
   std::deque<SimTarget*> events_;
 };
 

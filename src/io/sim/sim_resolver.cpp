@@ -7,9 +7,25 @@ namespace sluice::io {
 
 Task<Result<Resolution>> SimResolver::resolve(std::string name, CancelToken& token) {
   SimWorld& world = loop_.world();
-  const Resolution* found = world.find_name(name);
-  auto waited = co_await sleep_for(loop_, world.options().latency, token);
+  world.trace_.add(world.now(), loop_.index(), 0, SimTrace::Event::kAsk, hash64(name));
+  Duration delay = 2 * world.options().latency;
+  FaultRecord fault{.loop = loop_.index(), .from = world.now(), .until = world.now()};
+  if (world.strikes(FaultKind::kDnsSlow)) {
+    delay += world.drawn_time(FaultKind::kDnsSlow);
+    fault.kind = FaultKind::kDnsSlow;
+    fault.until = world.now() + delay;
+    world.strike(fault);
+  }
+  bool fails = world.strikes(FaultKind::kDnsFailure);
+  auto waited = co_await sleep_for(loop_, delay, token);
   if (!waited) co_return std::unexpected(waited.error());
+  if (fails) {
+    fault.kind = FaultKind::kDnsFailure;
+    fault.from = fault.until = world.now();
+    world.strike(fault);
+    co_return fail(world.random().below(2) ? ErrorCode::kTimedOut : ErrorCode::kUnresolved);
+  }
+  const Resolution* found = world.find_name(name);
   if (!found) co_return fail(ErrorCode::kUnresolved);
   co_return *found;
 }

@@ -1,3 +1,4 @@
+// What is the simulator's own; io/stream_test.cpp holds it to the contract of all back-ends.
 #include "io/sim/sim_stream.h"
 
 #include <gmock/gmock.h>
@@ -45,8 +46,6 @@ Task<> read_to_end(Stream& stream, std::string& text, Result<>& result) {
   result = {};
 }
 
-Task<> wait_readable(Stream& stream, Result<>& result) { result = co_await stream.readable(); }
-
 /// Two loops with a connection between them.
 class SimStreamTest : public testing::Test {
  protected:
@@ -79,19 +78,6 @@ class SplitSimStreamTest : public SimStreamTest {
   SplitSimStreamTest() : SimStreamTest({.seed = 11, .pipe_bytes = 1000, .split_transfers = true}) {}
 };
 
-TEST(SimNetwork, NobodyListeningRefuses) {
-  SimWorld world;
-  SimLoop& loop = world.add_loop();
-  CancelToken token;
-  TaskScope scope;
-  Result<std::unique_ptr<Stream>> stream;
-  scope.spawn(connect_one(loop, kServer, token, stream));
-  world.run();
-  EXPECT_EQ(scope.active(), 0u);
-  ASSERT_FALSE(stream);
-  EXPECT_EQ(stream.error().code, ErrorCode::kRefused);
-}
-
 TEST(SimNetwork, SwallowedAddressWaitsUntilCancelled) {
   SimWorld world;
   SimLoop& loop = world.add_loop();
@@ -107,64 +93,6 @@ TEST(SimNetwork, SwallowedAddressWaitsUntilCancelled) {
   EXPECT_EQ(scope.active(), 0u);
   ASSERT_FALSE(stream);
   EXPECT_EQ(stream.error().code, ErrorCode::kCancelled);
-}
-
-TEST(SimNetwork, AddressIsTakenUnlessShared) {
-  SimWorld world;
-  SimLoop& loop = world.add_loop();
-  {
-    auto first = loop.listen(kServer, {});
-    auto second = loop.listen(kServer, {.reuse_port = true});
-    ASSERT_TRUE(first);
-    ASSERT_FALSE(second);
-    EXPECT_EQ(second.error().code, ErrorCode::kAddressInUse);
-  }
-  auto first = loop.listen(kServer, {.reuse_port = true});
-  auto second = loop.listen(kServer, {.reuse_port = true});
-  EXPECT_TRUE(first && second);
-}
-
-TEST(SimNetwork, CancelledAcceptEnds) {
-  SimWorld world;
-  SimLoop& loop = world.add_loop();
-  auto listener = loop.listen(Address::loopback(0), {});
-  ASSERT_TRUE(listener);
-  EXPECT_NE((*listener)->address().port, 0);
-  CancelToken token;
-  (*listener)->bind(token);
-  TaskScope scope;
-  std::unique_ptr<Stream> stream;
-  scope.spawn(accept_one(**listener, stream));
-  token.cancel(CancelReason::kDrain);
-  EXPECT_EQ(scope.active(), 1u) << "a cancel resumes nobody inline";
-  world.run();
-  EXPECT_EQ(scope.active(), 0u);
-  EXPECT_FALSE(stream);
-}
-
-TEST_F(SimStreamTest, BytesAndEndArriveInOrder) {
-  std::string text;
-  Result<> wrote = fail(ErrorCode::kOther), read = fail(ErrorCode::kOther);
-  scope_.spawn(write_text(*client_, "hello", wrote));
-  client_->shutdown_write();
-  scope_.spawn(read_to_end(*server_, text, read));
-  world_.run();
-  EXPECT_TRUE(wrote && read);
-  EXPECT_EQ(text, "hello");
-  EXPECT_EQ(client_->bytes_written(), 5u);
-  EXPECT_EQ(server_->bytes_read(), 5u);
-}
-
-TEST_F(SimStreamTest, OneDirectionEndsAlone) {
-  client_->shutdown_write();
-  std::string text;
-  Result<> wrote = fail(ErrorCode::kOther), read = fail(ErrorCode::kOther);
-  scope_.spawn(write_text(*server_, "answer", wrote));
-  server_->shutdown_write();
-  scope_.spawn(read_to_end(*client_, text, read));
-  world_.run();
-  EXPECT_TRUE(wrote && read);
-  EXPECT_EQ(text, "answer");
 }
 
 TEST_F(SimStreamTest, WriterWaitsForReader) {
@@ -197,122 +125,6 @@ TEST_F(SplitSimStreamTest, SplitTransfersLoseNothing) {
   world_.run();
   EXPECT_TRUE(read);
   EXPECT_EQ(text, big);
-}
-
-TEST_F(SimStreamTest, AbortedStreamResetsItsPeer) {
-  std::string text;
-  Result<> wrote, read;
-  scope_.spawn(read_to_end(*server_, text, read));
-  world_.run();
-  client_->abort();
-  client_.reset();
-  world_.run();
-  ASSERT_FALSE(read);
-  EXPECT_EQ(read.error().code, ErrorCode::kReset);
-  scope_.spawn(write_text(*server_, "late", wrote));
-  ASSERT_FALSE(wrote);
-  EXPECT_EQ(wrote.error().code, ErrorCode::kReset);
-}
-
-// RFC 9112, section 9.6: a server that closes with unread bytes makes its TCP send a reset.
-TEST_F(SimStreamTest, ClosingWithUnreadBytesResets) {
-  std::string text;
-  Result<> wrote, read;
-  scope_.spawn(write_text(*client_, "unread", wrote));
-  server_.reset();
-  scope_.spawn(read_to_end(*client_, text, read));
-  world_.run();
-  ASSERT_FALSE(read);
-  EXPECT_EQ(read.error().code, ErrorCode::kReset);
-}
-
-TEST_F(SimStreamTest, WritingToClosedPeerResets) {
-  server_.reset();
-  Result<> first, second;
-  scope_.spawn(write_text(*client_, "a", first));
-  scope_.spawn(write_text(*client_, "b", second));
-  world_.run();
-  EXPECT_TRUE(first) << "TCP takes what it cannot deliver";
-  EXPECT_FALSE(second);
-}
-
-TEST_F(SimStreamTest, CancelEndsReaderAndWriter) {
-  CancelToken token;
-  client_->bind(token);
-  std::string big(5000, 'x');
-  std::string text;
-  Result<> wrote, read;
-  scope_.spawn(write_text(*client_, big, wrote));
-  scope_.spawn(read_to_end(*client_, text, read));
-  world_.run();
-  token.cancel(CancelReason::kDeadline);
-  EXPECT_EQ(scope_.active(), 2u) << "a cancel resumes nobody inline";
-  world_.run();
-  ASSERT_FALSE(wrote || read);
-  EXPECT_EQ(wrote.error().code, ErrorCode::kCancelled);
-  EXPECT_EQ(read.error().code, ErrorCode::kCancelled);
-  Result<> later;
-  scope_.spawn(write_text(*client_, "x", later));
-  ASSERT_FALSE(later);
-  EXPECT_EQ(later.error().code, ErrorCode::kCancelled);
-}
-
-TEST_F(SimStreamTest, UnreadBytesComeFirstEvenWhenCancelled) {
-  Result<> wrote, readable;
-  scope_.spawn(write_text(*client_, "abc", wrote));
-  world_.run();
-  Stream::ReadAwait read = server_->read();
-  ASSERT_TRUE(read.await_ready());
-  ASSERT_TRUE(read.result);
-  read.result->consume(1);
-  server_->unread(std::move(*read.result));
-  CancelToken token;
-  server_->bind(token);
-  token.cancel(CancelReason::kDrain);
-  EXPECT_TRUE(server_->dirty());
-  scope_.spawn(wait_readable(*server_, readable));
-  EXPECT_TRUE(readable);
-  Stream::ReadAwait again = server_->read();
-  ASSERT_TRUE(again.await_ready());
-  ASSERT_TRUE(again.result);
-  EXPECT_EQ(again.result->bytes(), "bc");
-}
-
-class Disturbances final : public Stream::Observer {
- public:
-  std::string seen;
-
- private:
-  void on_disturbed(bool broken) override { seen += broken ? 'B' : 'i'; }
-};
-
-TEST_F(SimStreamTest, ObserverIsToldWhenNobodyReads) {
-  Disturbances told;
-  server_->observe(&told);
-  EXPECT_FALSE(server_->dirty());
-  Result<> wrote;
-  scope_.spawn(write_text(*client_, "x", wrote));
-  world_.run();
-  EXPECT_EQ(told.seen, "i");
-  EXPECT_TRUE(server_->dirty());
-  client_->abort();
-  client_.reset();
-  world_.run();
-  EXPECT_EQ(told.seen, "iB");
-}
-
-TEST_F(SimStreamTest, ObserverIsNotToldWhatAReaderTakes) {
-  Disturbances told;
-  server_->observe(&told);
-  std::string text;
-  Result<> wrote, read;
-  scope_.spawn(read_to_end(*server_, text, read));
-  scope_.spawn(write_text(*client_, "x", wrote));
-  world_.run();
-  client_.reset();
-  world_.run();
-  EXPECT_EQ(text, "x");
-  EXPECT_EQ(told.seen, "");
 }
 
 class Waits final : public Loop::Observer {

@@ -33,7 +33,7 @@ class SimTrace {
 
   explicit SimTrace(bool keep_text = false) : keep_text_(keep_text) {}
 
-  /// `detail`: a number of bytes or of messages, a hash of the bytes, a kind of fault.
+  /// `detail`: a number of bytes, a port, a kind of fault.
   void add(Instant at, uint32_t loop, uint32_t connection, Event event, uint64_t detail) {
     uint64_t where = static_cast<uint64_t>(loop) << 40 ^ static_cast<uint64_t>(connection) << 8 ^
                      static_cast<uint64_t>(event);
@@ -42,6 +42,11 @@ class SimTrace {
     ++count_;
     if (keep_text_) keep({at, loop, connection, event, detail});
   }
+
+  /// What was written counts too, in the hash alone.
+  void add_bytes(std::string_view bytes) { hash_ = mix64(hash_ ^ hash64(bytes)); }
+  /// A loop had its turn: in the hash alone.
+  void add_turn(uint32_t loop) { hash_ = mix64(hash_ ^ (loop + 1)); }
 
   uint64_t hash() const { return hash_; }
   /// Events so far.

@@ -14,10 +14,12 @@
 #include "io/dns.h"
 #include "io/sim/sim_faults.h"
 #include "io/sim/sim_loop.h"
+#include "io/sim/sim_queue.h"
 #include "io/sim/sim_trace.h"
 
 namespace sluice::io {
 
+class SimConnection;
 class SimListener;
 class SimStream;
 
@@ -77,8 +79,11 @@ class SimWorld {
   const SimTrace& trace() const { return trace_; }
 
  private:
-  friend class SimLoop;
+  friend class SimConnection;
   friend class SimListener;
+  friend class SimLoop;
+  friend class SimOffload;
+  friend class SimResolver;
   friend class SimStream;
   bool turn();
   bool jump(Instant limit);
@@ -90,7 +95,22 @@ class SimWorld {
   /// Who listens there; one of them by chance where several do.
   SimListener* find_listener(const Address& address);
   bool swallows(const Address& address) const { return swallowed_.contains(address); }
-  uint16_t next_port() { return ++last_port_; }
+  uint16_t next_port();
+
+  SimQueue& queue() { return queue_; }
+  SimConnection& take_connection();
+  uint32_t next_connection_number();
+  void release(SimConnection& connection) { free_connections_.push_back(&connection); }
+
+  /// Whether a fault of `kind` strikes this time.
+  bool strikes(FaultKind kind);
+  Duration drawn_time(FaultKind kind);
+  void strike(const FaultRecord& fault);
+  /// Of `bytes` that could be moved, those that are.
+  size_t share_of(size_t bytes, uint32_t connection);
+  bool out_of_descriptors(const SimLoop& loop) const;
+  void draw_world_fault(FaultKind kind);
+  void strike_world(FaultKind kind);
 
   struct Listening {
     Address address;
@@ -106,8 +126,14 @@ class SimWorld {
   std::vector<Listening> listening_;
   std::set<Address> swallowed_;
   std::map<std::string, Resolution> names_;
+  SimQueue queue_;
+  std::vector<std::unique_ptr<SimConnection>> connections_;
+  std::vector<SimConnection*> free_connections_;
+  std::vector<SimLoop*> runnable_;             // of this turn
+  std::map<FaultKind, Instant> world_faults_;  // when the next of each kind strikes
+  Instant descriptors_back_{};
   FaultLog fault_log_;
-  std::vector<FaultSet> connections_;  // by number, from 1
+  std::vector<FaultSet> struck_;  // connections, by number, from 1
   SimTrace trace_;
 };
 

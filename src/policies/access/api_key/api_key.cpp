@@ -24,12 +24,6 @@ Step refuse(Exchange& exchange, const Refusal& refusal) {
   return step;
 }
 
-size_t count_fields(const http::Fields& fields, std::string_view name) {
-  size_t count = 0;
-  for (const http::Field& field : fields) count += ascii::equal_ignoring_case(field.name, name) ? 1 : 0;
-  return count;
-}
-
 /// What follows `part`, a piece of `whole`.
 std::string_view behind(std::string_view whole, std::string_view part) {
   return whole.substr(static_cast<size_t>(part.data() + part.size() - whole.data()));
@@ -54,7 +48,6 @@ ApiKey::ApiKey(const ApiKeyConfig& configured, const gateway::PolicyContext& con
     : place_(configured.in),
       hides_(configured.hide),
       name_(configured.name),
-      field_(http::intern_field_name(configured.name)),
       hasher_(context.services.hasher),
       credentials_(context.services.credentials) {}
 
@@ -63,10 +56,9 @@ Step ApiKey::on_request(Exchange& exchange) const {
   switch (place_) {
     case KeyPlace::kHeader: {
       const http::Fields& fields = exchange.request.fields;
-      const http::Field* field =
-          field_ != http::FieldName::kUnknown ? fields.find(field_) : fields.find(name_);
+      const http::Field* field = fields.find(name_);
       if (!field) break;
-      if (fields.size() > 1 && count_fields(fields, field->name) > 1) return refuse(exchange, kRepeated);
+      if (fields.count(name_) > 1) return refuse(exchange, kRepeated);
       key = field->value;
       break;
     }
