@@ -40,6 +40,7 @@ BufferRing::~BufferRing() {
 
 void BufferRing::give_back(Buffer* buffer) {
   auto offset = static_cast<size_t>(reinterpret_cast<char*>(buffer) - buffers_);
+  --lent_;
   offer(buffer, static_cast<unsigned>(offset / kStride));
 }
 

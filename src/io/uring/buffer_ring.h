@@ -29,8 +29,10 @@ class BufferRing final : public BufferOwner {
   Buffer* take(unsigned number, uint32_t size) {
     Buffer* buffer = at(number);
     buffer->size = size;
+    ++lent_;
     return buffer;
   }
+  size_t lent() const { return lent_; }
   void give_back(Buffer* buffer) override;
 
  private:
@@ -44,6 +46,7 @@ class BufferRing final : public BufferOwner {
   io_uring_buf* offered_ = nullptr;
   char* buffers_ = nullptr;
   uint16_t tail_ = 0;
+  size_t lent_ = 0;
 };
 
 }  // namespace sluice::io

@@ -51,6 +51,8 @@ class UringLoop final : public SystemLoop {
   bool in_flight(Slot slot, Operation operation) const { return slots_[slot].in_flight & bit(operation); }
   Ring& ring() { return *ring_; }
   BufferRing& lent() { return *lent_; }
+  /// In flight, of all slots.
+  size_t operations() const { return operations_; }
 
  private:
   struct Registered {
@@ -76,7 +78,7 @@ class UringLoop final : public SystemLoop {
   std::unique_ptr<BufferRing> lent_;
   std::vector<Registered> slots_;
   Slot first_free_;
-  size_t operations_ = 0;  // in flight, of all slots
+  size_t operations_ = 0;
   int wake_ = -1;
   std::unique_ptr<Waker> waker_;
 };
