@@ -51,6 +51,10 @@ class UringLoop final : public SystemLoop {
   bool in_flight(Slot slot, Operation operation) const { return slots_[slot].in_flight & bit(operation); }
   Ring& ring() { return *ring_; }
   BufferRing& lent() { return *lent_; }
+  /// Whether a receive that completes again and again can be told when to end: since Linux 6.17. Tried by the
+  /// first.
+  bool caps_receives() const { return caps_receives_; }
+  void cap_no_receives() { caps_receives_ = false; }
   /// In flight, of all slots.
   size_t operations() const { return operations_; }
 
@@ -79,6 +83,7 @@ class UringLoop final : public SystemLoop {
   std::vector<Registered> slots_;
   Slot first_free_;
   size_t operations_ = 0;
+  bool caps_receives_ = true;
   int wake_ = -1;
   std::unique_ptr<Waker> waker_;
 };

@@ -19,6 +19,9 @@ namespace {
 constexpr size_t kDirectSendBytes = 8 * 1024;
 /// Buffers of the ring that one stream may keep unread.
 constexpr uint8_t kKeptOfRing = 2;
+/// What one receive, submitted once, may bring before it ends and is submitted anew: bounds what comes
+/// unread.
+constexpr uint32_t kReceiveBytes = 64 * 1024;
 constexpr uint8_t kFullReadsBeforeLarge = 2;
 constexpr uint32_t kSmallReadBytes = BufferPool::kSmallBytes / 4;
 /// While polling, so many reads in a row that a buffer of the ring would have held end it.
@@ -65,6 +68,7 @@ void UringStream::listen() {
   entry.ioprio = IORING_RECV_MULTISHOT;
   entry.flags = IOSQE_BUFFER_SELECT;
   entry.buf_group = BufferRing::kGroup;
+  if (loop_.caps_receives()) entry.file_index = kReceiveBytes;  // `optlen` in newer headers
 }
 
 void UringStream::poll_for(uint32_t events) {
@@ -110,6 +114,9 @@ void UringStream::on_received(int result, uint32_t flags) {
     keep(buffer);
   } else if (result == 0) {
     end();
+  } else if (result == -EINVAL && loop_.caps_receives()) {
+    loop_.cap_no_receives();
+    arrived = false;
   } else if (result == -ENOBUFS) {
     use_polling();
     arrived = false;
