@@ -123,6 +123,8 @@ bool Runtime::start(Loaded loaded) {
   watched_files_ = loaded.result.files;
   activate_credentials(std::move(loaded.compiled->credentials));
 
+  auto loops = make_loops();
+  if (loops.empty()) return false;
   status_ = std::make_unique<StatusServer>(
       loop_, StatusServer::Source{.ready = [this] { return ready_ && !stopping_; },
                                   .revision = [this] { return snapshot_->revision; },
@@ -135,7 +137,7 @@ bool Runtime::start(Loaded loaded) {
     return false;
   }
 
-  if (!start_workers()) return false;
+  start_workers(std::move(loops));
   resolver_ = std::make_unique<io::CaresResolver>(loop_, io::CaresResolver::Options{});
   names_ = std::make_unique<Names>(loop_, *resolver_, compiler_->targets(), services_->epochs);
   names_->refresh();
@@ -163,8 +165,8 @@ bool Runtime::start(Loaded loaded) {
   return true;
 }
 
-/// Listening comes later.
-bool Runtime::start_workers() {
+/// The workers' loops, as configured; none when that cannot be had.
+std::vector<std::unique_ptr<io::SystemLoop>> Runtime::make_loops() {
   const config::Gateway& gateway = started_with_;
   uint32_t count = worker_count(gateway);
   std::vector<uint64_t> seeds(count);
@@ -172,7 +174,7 @@ bool Runtime::start_workers() {
   auto set = io::make_loops(wish_of(gateway), seeds);
   if (!set) {
     log::error("`io: {}` cannot be had: {}", config::enum_text(gateway.io), set.error());
-    return false;
+    return {};
   }
   io_ = std::move(set->choice);
   if (gateway.io == config::IoBackend::kAuto && io_.backend == io::Backend::kEpoll)
@@ -180,12 +182,16 @@ bool Runtime::start_workers() {
   std::string_view name = io::backend_name(io_.backend);
   metrics_->set(services_->metrics.build_info(SLUICE_VERSION, name), 1);
   metrics_->set(services_->metrics.io_backend(name, io_.reason), 1);
+  return std::move(set->loops);
+}
 
-  for (auto& loop : set->loops)
+/// Listening comes later.
+void Runtime::start_workers(std::vector<std::unique_ptr<io::SystemLoop>> loops) {
+  for (auto& loop : loops)
     workers_.push_back(std::make_unique<WorkerThread>(std::move(loop), *services_, log_.get(),
-                                                      log_format(gateway), snapshot_));
-  workers_running_ = count;
-  for (uint32_t i = 0; i < count; ++i) {
+                                                      log_format(started_with_), snapshot_));
+  workers_running_ = workers_.size();
+  for (uint32_t i = 0; i < workers_.size(); ++i) {
     services_->registry.add_source(
         services_->metrics.worker_busy_ppm(i),
         [this, i, seen_busy = int64_t{0}, seen_at = loop_.now()]() mutable -> int64_t {
@@ -197,7 +203,6 @@ bool Runtime::start_workers() {
           return ppm;
         });
   }
-  return true;
 }
 
 io::Task<> Runtime::await_names(std::function<void()> then) {

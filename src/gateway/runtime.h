@@ -48,7 +48,8 @@ class Runtime {
 
   Loaded load();
   bool start(Loaded loaded);
-  bool start_workers();
+  std::vector<std::unique_ptr<io::SystemLoop>> make_loops();
+  void start_workers(std::vector<std::unique_ptr<io::SystemLoop>> loops);
   void activate_credentials(CompiledCredentials credentials);
   void request_reload();
   io::Task<> finish_reload(Loaded loaded);

@@ -53,7 +53,7 @@ gateway:
   listen: [ {{ name: plain, address: 127.0.0.1:{t.free_port()} }} ]
   status: {{ address: 127.0.0.1:{t.free_port()} }}
   io: io_uring
-apis: {{ a: {{ path: /, routes: [ {{ respond: {{ status: 204 }} }} ] }} }}
+apis: {{ a: {{ path: /, routes: [ {{ name: r, respond: {{ status: 204 }} }} ] }} }}
 """)
     for name, error in REFUSALS.items():
         with t.case(name):
