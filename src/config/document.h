@@ -45,6 +45,9 @@ struct GatewayLimits {
   ByteSize request_head = kibibytes(32);
   uint32_t request_fields = 100;
   ByteSize request_body = mebibytes(16);
+  uint32_t connections = 0;                               // 0: as many as descriptors allow
+  uint32_t connections_per_address = 0;                   // 0: none
+  Duration queue_delay = std::chrono::milliseconds(200);  // 0: none
   static const Struct<GatewayLimits>& schema();
 };
 

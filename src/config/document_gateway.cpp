@@ -25,7 +25,7 @@ const Struct<Status>& Status::schema() {
 
 const Struct<GatewayLimits>& GatewayLimits::schema() {
   static const auto schema =
-      Struct<GatewayLimits>("limits", "What a request may bring.")
+      Struct<GatewayLimits>("limits", "What clients may bring.")
           .field("request_target", &GatewayLimits::request_target,
                  "The size of path and query; longer ones get 414.")
           .range(64, 1 << 20)
@@ -35,7 +35,21 @@ const Struct<GatewayLimits>& GatewayLimits::schema() {
           .field("request_fields", &GatewayLimits::request_fields, "How many header fields; more get 431.")
           .range(1, 1000)
           .unit("fields")
-          .field("request_body", &GatewayLimits::request_body, "The size of a body; larger ones get 413.");
+          .field("request_body", &GatewayLimits::request_body, "The size of a body; larger ones get 413.")
+          .field("connections", &GatewayLimits::connections,
+                 "How many client connections at once, of all listeners; more are closed as they come. 0: as "
+                 "many as the process's descriptors allow.")
+          .range(0, 10'000'000)
+          .unit("connections")
+          .field("connections_per_address", &GatewayLimits::connections_per_address,
+                 "How many of them from one IPv4 address or IPv6 /64 network; `trusted_proxies` are exempt. "
+                 "0: no limit.")
+          .range(0, 10'000'000)
+          .unit("connections")
+          .field("queue_delay", &GatewayLimits::queue_delay,
+                 "How late a worker may begin a request. While most are later, those that are get 503. `0s`: "
+                 "nothing is shed.")
+          .range(0s, 1min);
   return schema;
 }
 
@@ -97,7 +111,7 @@ const Struct<Gateway>& Gateway::schema() {
           .field("status", &Gateway::status, "The status address.")
           .field("trusted_proxies", &Gateway::trusted_proxies,
                  "Networks whose `X-Forwarded-*` fields are believed.")
-          .field("limits", &Gateway::limits, "What a request may bring.")
+          .field("limits", &Gateway::limits, "What clients may bring.")
           .field("timeouts", &Gateway::timeouts, "How long a client may take.")
           .field("drain", &Gateway::drain, "How the process goes.")
           .field("access_log", &Gateway::access_log, "A line for each request.")

@@ -9,6 +9,7 @@ using telemetry::ErrorBy;
 
 /// The limit that a refusal of ours stands for (`sluice_limit_hits_total`), or empty.
 std::string_view limit_of(const Refusal& refusal) {
+  if (refusal.code == "overloaded") return "queue_delay";
   switch (refusal.status) {
     case 413:
       return "request_body";

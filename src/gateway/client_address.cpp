@@ -1,5 +1,6 @@
 #include "gateway/client_address.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "http/syntax.h"
@@ -20,12 +21,6 @@ config::IpBytes ip_bytes(const io::Address& address) {
   return bytes;
 }
 
-bool trusted(const Snapshot& snapshot, const config::IpBytes& address) {
-  for (const config::IpPrefix& prefix : snapshot.trusted_proxies)
-    if (prefix.contains(address)) return true;
-  return false;
-}
-
 /// The first untrusted address of X-Forwarded-For from the right; the leftmost when all are trusted. An
 /// element that is no address ends the search: what a proxy wrote there cannot be judged.
 std::string_view client_of(const Snapshot& snapshot, const http::Fields& fields, std::string_view peer) {
@@ -41,7 +36,7 @@ std::string_view client_of(const Snapshot& snapshot, const http::Fields& fields,
       auto address = io::Address::parse_ip(element);
       if (!address) return client;
       client = element;
-      if (!trusted(snapshot, ip_bytes(*address))) return client;
+      if (!snapshot.trusts(*address)) return client;
     }
   }
   return client;
@@ -85,10 +80,16 @@ bool is_disguised(std::string_view name) {
 
 }  // namespace
 
+bool Snapshot::trusts(const io::Address& address) const {
+  if (trusted_proxies.empty()) return false;
+  config::IpBytes bytes = ip_bytes(address);
+  return std::ranges::any_of(trusted_proxies, [&](const auto& prefix) { return prefix.contains(bytes); });
+}
+
 void identify_client(Exchange& exchange, const Snapshot& snapshot) {
   char* text = exchange.arena.allocate_chars(kLongestIp);
   std::string_view peer(text, exchange.server.peer.write_ip(text));
-  bool peer_trusted = !snapshot.trusted_proxies.empty() && trusted(snapshot, ip_bytes(exchange.server.peer));
+  bool peer_trusted = snapshot.trusts(exchange.server.peer);
   http::Fields& fields = exchange.request.fields;
   exchange.set_client(peer, peer_trusted, peer_trusted ? client_of(snapshot, fields, peer) : peer);
 

@@ -109,6 +109,9 @@ void Compilation::compile_settings(Snapshot& next) {
   next.limits.request_head = static_cast<uint32_t>(gateway.limits.request_head.bytes);
   next.limits.request_fields = gateway.limits.request_fields;
   next.limits.request_body = gateway.limits.request_body.bytes;
+  next.connections = {.total = gateway.limits.connections,
+                      .per_address = gateway.limits.connections_per_address};
+  next.queue_delay = gateway.limits.queue_delay;
   next.timeouts = {.header = gateway.timeouts.header,
                    .body_progress = gateway.timeouts.body_progress,
                    .keep_alive = gateway.timeouts.keep_alive};

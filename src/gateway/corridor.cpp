@@ -25,6 +25,7 @@ constexpr Refusal kEncodedSlash{400, "encoded_slash",
                                 "The path has an encoded slash, which this API refuses.", ErrorBy::kClient};
 constexpr Refusal kLoop{508, "loop_detected", "The request has passed this gateway too often.",
                         ErrorBy::kClient};
+constexpr Refusal kOverloaded{503, "overloaded", "The gateway has more to do than it can."};
 constexpr Refusal kFault{500, "internal_error", "The gateway failed while handling the request."};
 
 /// What the gateway as a whole allows; an API says for itself (405).
@@ -32,6 +33,8 @@ constexpr std::string_view kGatewayAllow = "GET, HEAD, POST, PUT, PATCH, DELETE,
 /// Our name in `Via`, and how often it may be there once we have added it.
 constexpr std::string_view kViaName = "sluice";
 constexpr int kMostPasses = 3;
+/// What the `Retry-After` of a 503 says.
+constexpr Duration kRestWhenShed = std::chrono::seconds(1);
 
 /// What stands against a request once it is routed: answered after the chain that it must pass anyway.
 struct Verdict {
@@ -189,6 +192,17 @@ io::Task<> Worker::handle(http::ServerExchange& server) {
       server.abandon();
     else
       co_await exchange.respond();
+    account(exchange);
+    co_return;
+  }
+
+  // A worker that is behind answers what came too long ago in the cheapest way. It leaves that client alone
+  // for as long as `Retry-After` asks it to wait; otherwise those who ask again at once keep it from all
+  // other work.
+  if (sheds(server)) {
+    std::ignore = exchange.refuse(kOverloaded);
+    server.rest = kRestWhenShed;
+    co_await exchange.respond();
     account(exchange);
     co_return;
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -56,6 +57,17 @@ io::BackendWish wish_of(const config::Gateway& gateway) {
   return io::BackendWish::kAuto;
 }
 
+/// Of eight descriptors one is kept for connections to upstreams, files and the status port: a crowd of
+/// clients must not take them all.
+uint32_t most_connections() {
+  constexpr uint32_t kOurs = 16;  // loops, listeners, logs
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > 1 << 30) return 0;
+  auto descriptors = static_cast<uint32_t>(limit.rlim_cur);
+  uint32_t kept = descriptors / 8 + kOurs;
+  return descriptors > kept ? descriptors - kept : 1;
+}
+
 void print_diagnostics(const config::Diagnostics& diagnostics) {
   bool colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
   std::fputs(diagnostics.render_text(colour).c_str(), stderr);
@@ -81,6 +93,7 @@ int Runtime::run() {
   io::CurrentLoop current(loop_);
   std::array<std::byte, 32> secret = random_secret();
   services_ = std::make_unique<Services>(secret, random_seed());
+  services_->connections.set_ceiling(most_connections());
   compiler_ = std::make_unique<Compiler>(*services_, policies_, handlers_);
   metrics_ = &services_->registry.attach();
 
@@ -128,7 +141,11 @@ bool Runtime::start(Loaded loaded) {
   status_ = std::make_unique<StatusServer>(
       loop_, StatusServer::Source{.ready = [this] { return ready_ && !stopping_; },
                                   .revision = [this] { return snapshot_->revision; },
-                                  .metrics = [this] { return services_->registry.scrape(); }});
+                                  .metrics = [this] { return services_->registry.scrape(); },
+                                  .limit_hit =
+                                      [this](std::string_view limit) {
+                                        metrics_->add(services_->metrics.limit_hits()[limit]);
+                                      }});
   auto address = io::Address::parse_ip(gateway.status.address.host, gateway.status.address.port);
   auto listening = status_->listen(address.value_or(io::Address::loopback(8081)));
   if (!listening) {

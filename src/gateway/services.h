@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "gateway/connection_limits.h"
 #include "gateway/plan.h"
 #include "store/credentials.h"
 #include "store/epoch.h"
@@ -18,12 +19,13 @@ struct Services {
   /// `secret` keys the credentials' digests, `seed` the hash tables: both random for each process (in the
   /// simulator from its seed).
   Services(std::span<const std::byte, 32> secret, uint64_t seed)
-      : rates(seed), hasher(secret), credentials(epochs) {}
+      : rates(seed), connections(mix64(seed)), hasher(secret), credentials(epochs) {}
 
   telemetry::Registry registry;
   telemetry::Families metrics{registry};
   store::EpochDomain epochs;
   store::RateTable rates;
+  ConnectionLimits connections;
   store::KeyedHasher hasher;
   store::CredentialTable credentials;
   std::shared_ptr<SlotAllocator> plan_slots = std::make_shared<SlotAllocator>();

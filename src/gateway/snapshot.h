@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/document.h"
+#include "gateway/connection_limits.h"
 #include "gateway/plan.h"
 #include "gateway/router/root_router.h"
 #include "http/limits.h"
@@ -51,10 +52,15 @@ struct Snapshot {
   std::vector<std::shared_ptr<const ApiNode>> apis;  // by the router's numbers
   std::shared_ptr<const RoutePlan> unmatched;        // for requests that no API owns
   http::Limits limits;
+  ConnectionBounds connections;
+  Duration queue_delay{};  // 0: nothing is shed
   http::ServerTimeouts timeouts;
   Duration stream_idle = std::chrono::minutes(5);
   std::vector<config::IpPrefix> trusted_proxies;
   std::vector<ListenerSettings> listeners;
+
+  /// Whether an address is one of `trusted_proxies`.
+  bool trusts(const io::Address& address) const;
 
   /// Every plan of it.
   template <class Visit>

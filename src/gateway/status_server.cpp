@@ -9,6 +9,9 @@ namespace sluice::gateway {
 
 namespace {
 
+/// Whoever looks at us needs one or two.
+constexpr int kMostConnections = 128;
+
 struct Answer {
   uint16_t status = 200;
   std::string_view type = "application/json";
@@ -30,6 +33,12 @@ io::Result<> StatusServer::listen(const io::Address& address) {
   http::h1::AcceptTarget target{loop_, *this, 0, connections_, scope_};
   scope_.spawn(http::h1::accept_connections(*listener_, target, token_));
   return {};
+}
+
+bool StatusServer::admit(const io::Address&) {
+  if (open_ < kMostConnections) return true;
+  source_.limit_hit("status_connections");
+  return false;
 }
 
 void StatusServer::stop() {

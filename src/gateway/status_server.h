@@ -23,6 +23,7 @@ class StatusServer final : public http::RequestHandler {
     std::function<bool()> ready;
     std::function<uint64_t()> revision;
     std::function<std::string()> metrics;
+    std::function<void(std::string_view limit)> limit_hit;
   };
 
   StatusServer(io::Loop& loop, Source source) : loop_(loop), source_(std::move(source)) {}
@@ -36,11 +37,13 @@ class StatusServer final : public http::RequestHandler {
   const http::ServerTimeouts& timeouts() const override { return timeouts_; }
   std::string_view date() override { return date_.at(loop_.wall_now()); }
   io::Task<> handle(http::ServerExchange& exchange) override;
-  void count_connections(uint16_t, int, int) override {}
+  bool admit(const io::Address&) override;
+  void count_connections(uint16_t, int open, int) override { open_ += open; }
 
  private:
   io::Loop& loop_;
   Source source_;
+  int open_ = 0;
   http::Limits limits_;
   http::ServerTimeouts timeouts_;
   http::DateCache date_;

@@ -129,6 +129,23 @@ void Worker::report_fault(Exchange& exchange, std::string_view what) {
   telemetry::log::error("request {} failed inside the gateway: {}", exchange.request_id(), what);
 }
 
+bool Worker::admit(const io::Address& peer) {
+  switch (services_.connections.admit(peer, snapshot_->connections, snapshot_->trusts(peer))) {
+    case ConnectionLimits::Verdict::kAdmitted:
+      return true;
+    case ConnectionLimits::Verdict::kTotal:
+      count_limit("connections");
+      return false;
+    case ConnectionLimits::Verdict::kAddress:
+      count_limit("connections_per_address");
+      return false;
+    case ConnectionLimits::Verdict::kDescriptors:
+      count_limit("descriptors");
+      return false;
+  }
+  return false;
+}
+
 void Worker::count_connections(uint16_t listener, int open, int active) {
   using State = telemetry::ConnectionState;
   for (const auto& listening : listening_) {

@@ -12,6 +12,7 @@
 #include "gateway/connection_pool.h"
 #include "gateway/exchange.h"
 #include "gateway/plan_pins.h"
+#include "gateway/queue_delay.h"
 #include "gateway/services.h"
 #include "gateway/snapshot.h"
 #include "http/date.h"
@@ -68,6 +69,11 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   io::Task<> handle(http::ServerExchange& server) override;
   void count_connections(uint16_t listener, int open, int active) override;
   void count_shed() override { count_limit("descriptors"); }
+  bool admit(const io::Address& peer) override;
+  void release(const io::Address& peer) override { services_.connections.release(peer); }
+  bool measures_queue() override {
+    return snapshot_->queue_delay > Duration::zero() && queue_delay_.wants_sample(loop_.now());
+  }
 
  private:
   struct Listening {
@@ -77,6 +83,10 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
     io::CancelToken token;
   };
 
+  /// True: the worker is behind, and this request has waited for too long already.
+  bool sheds(const http::ServerExchange& server) {
+    return server.queued && queue_delay_.sheds(*server.queued, snapshot_->queue_delay, loop_.now());
+  }
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);
   void serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings);
   io::Task<> accept_from(Listening& listening);
@@ -108,6 +118,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   std::shared_ptr<const Snapshot> snapshot_;
   PlanPins pins_;
   ConnectionPools pools_;
+  QueueDelay queue_delay_;
   http::DateCache date_;
   std::vector<std::unique_ptr<Listening>> listening_;
   IntrusiveList<http::h1::ServerConnection> connections_;

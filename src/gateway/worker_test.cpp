@@ -226,5 +226,72 @@ TEST_F(TwoWorkers, ShareAnAddressAndEveryReload) {
   EXPECT_EQ(metric("sluice_connections{listener=\"plain\",state=\"idle\"}"), "16");
 }
 
+class ConnectionBoundsTest : public TwoWorkers {
+ protected:
+  static std::string bounded(std::string_view limits) {
+    return "version: 1\ngateway: { listen: [ { name: plain, address: 127.0.0.1:80 } ], trusted_proxies: "
+           "[10.9.0.0/16], limits: { " +
+           std::string(limits) +
+           " } }\nupstreams: { any: { targets: [ http://127.0.0.1:9000 ] } }\n"
+           "apis: { a: { upstream: any } }\n";
+  }
+  /// Connects from there; true when it is served, and stays.
+  bool served(std::string_view from) {
+    client_loop.set_source(*io::Address::parse_ip(from));
+    return clients_.emplace_back(world, client_loop, address).ask(request("GET", "/")).status == 200;
+  }
+  void leave_all() {
+    clients_.clear();
+    world.run_for(1s);
+  }
+  std::string hits(std::string_view limit) {
+    return metric("sluice_limit_hits_total{limit=\"" + std::string(limit) + "\"}");
+  }
+
+ private:
+  std::deque<Client> clients_;
+};
+
+TEST_F(ConnectionBoundsTest, TheTotalHoldsForAllWorkersTogether) {
+  start(bounded("connections: 5"));
+  for (int turn = 0; turn < 3; ++turn) {
+    int good = 0;
+    for (int i = 0; i < 12; ++i) good += served("192.0.2.1") ? 1 : 0;
+    EXPECT_EQ(good, 5);
+    EXPECT_EQ(metric("sluice_connections{listener=\"plain\",state=\"idle\"}"), "5");
+    leave_all();
+    EXPECT_EQ(services.connections.total(), 0u);
+  }
+  EXPECT_EQ(hits("connections"), "21");
+}
+
+TEST_F(ConnectionBoundsTest, OneAddressDoesNotTakeThePlacesOfAnother) {
+  start(bounded("connections_per_address: 2"));
+  EXPECT_TRUE(served("192.0.2.1"));
+  EXPECT_TRUE(served("192.0.2.1"));
+  EXPECT_FALSE(served("192.0.2.1"));
+  EXPECT_TRUE(served("192.0.2.2"));
+  EXPECT_EQ(hits("connections_per_address"), "1");
+}
+
+// Behind a trusted proxy are many clients: it is bound by the total alone.
+TEST_F(ConnectionBoundsTest, TrustedProxiesAreNotBoundByAddress) {
+  start(bounded("connections_per_address: 1, connections: 4"));
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(served("10.9.0.1"));
+  EXPECT_FALSE(served("10.9.0.1"));
+  EXPECT_EQ(hits("connections"), "1");
+  EXPECT_EQ(hits("connections_per_address"), "");
+}
+
+TEST_F(ConnectionBoundsTest, AReloadBringsNewBoundsAndClosesNobody) {
+  start(bounded("connections: 0"));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(served("192.0.2.1"));
+  reload(bounded("connections_per_address: 2"));
+  EXPECT_FALSE(served("192.0.2.1"));
+  EXPECT_EQ(metric("sluice_connections{listener=\"plain\",state=\"idle\"}"), "3");
+  leave_all();
+  EXPECT_TRUE(served("192.0.2.1"));
+}
+
 }  // namespace
 }  // namespace sluice::gateway::testing

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -66,7 +67,7 @@ class Fields {
   void add(const Field& field) {
     if (count_ == capacity_) [[unlikely]]
       grow();
-    fields_[count_++] = field;
+    std::construct_at(fields_ + count_++, field);
     present_ |= uint64_t{1} << static_cast<int>(field.id);
   }
   void add(FieldName id, std::string_view value) { add(Field{field_name_text(id), value, id}); }
@@ -137,9 +138,9 @@ class Fields {
   }
   void grow() {
     uint32_t capacity = capacity_ ? capacity_ * 2 : 16;
-    std::span<Field> larger = arena_->allocate_array<Field>(capacity);
-    std::copy(fields_, fields_ + count_, larger.begin());
-    fields_ = larger.data();
+    auto* larger = static_cast<Field*>(arena_->allocate(capacity * sizeof(Field), alignof(Field)));
+    std::uninitialized_copy_n(fields_, count_, larger);
+    fields_ = larger;
     capacity_ = capacity;
   }
 

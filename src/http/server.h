@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/arena.h"
@@ -44,6 +45,10 @@ class ServerExchange {
       false;  // the client waits for 100 before it sends its body (RFC 9110, section 10.1.1)
   bool te_trailers = false;
   std::string_view upgrade;  // the protocol asked for; empty: none
+  /// How long the request was at hand before it was begun; nothing where that was not measured.
+  std::optional<Duration> queued;
+  /// Set by who handles it: after the answer the connection's next request is left alone for so long.
+  Duration rest{};
 
   /// The most bytes that `request_body` will give: more is an error with 413.
   virtual void limit_request_body(uint64_t bytes) = 0;
@@ -99,6 +104,11 @@ class RequestHandler {
   virtual std::string_view date() = 0;
   /// Sends an answer, or abandons. An exception breaks the connection.
   virtual io::Task<void> handle(ServerExchange& exchange) = 0;
+  /// A connection has come. False: it is closed at once. Otherwise `release` follows when it has ended.
+  virtual bool admit(const io::Address&) { return true; }
+  virtual void release(const io::Address&) {}
+  /// Whether `ServerExchange::queued` is wanted of the request that begins now.
+  virtual bool measures_queue() { return false; }
   /// Connections of a listener that came (+1) and went (-1), and those with a request in hand.
   virtual void count_connections(uint16_t listener, int open, int active) = 0;
   /// A connection was closed as it came, for descriptors have run out.

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 
+#include "base/time.h"
 #include "io/address.h"
 #include "io/buffer.h"
 #include "io/cancel.h"
@@ -67,6 +68,9 @@ class Stream : public Cancellable {
   virtual bool dirty() = 0;
 
   virtual Address peer() const = 0;
+  /// How long ago the last bytes came in, also before the connection was accepted; zero where that is not
+  /// known. A system call: for samples.
+  virtual Duration input_age() const { return {}; }
 
   /// Told when something arrives while nobody reads, at most once for each arrival; it may destroy the
   /// stream.

@@ -7,16 +7,20 @@ namespace sluice::http::h1 {
 namespace {
 /// After descriptors ran out: time for connections to end.
 constexpr Duration kDescriptorPause = std::chrono::milliseconds(20);
-/// New connections in a row before others have a turn.
-constexpr int kAcceptsInARow = 64;
+/// New connections of one listener in a row before the loop's other work has a turn: a flood costs those at
+/// hand a few microseconds for each of so many, in each turn.
+constexpr int kAcceptsInARow = 16;
 }  // namespace
 
 io::Task<> accept_connections(io::Listener& listener, AcceptTarget target, io::CancelToken& token) {
   for (int accepted = 1;; ++accepted) {
     auto stream = co_await listener.accept();
     if (stream) {
-      target.scope.spawn(serve_connection(target.loop, std::move(*stream), target.handler, target.listener,
-                                          target.connections));
+      if (target.handler.admit((*stream)->peer()))
+        target.scope.spawn(serve_connection(target.loop, std::move(*stream), target.handler, target.listener,
+                                            target.connections));
+      else
+        (*stream)->abort();  // a reset: closed by us in good order it would stay in the kernel for a minute
       if (accepted % kAcceptsInARow == 0) co_await target.loop.yield();
       continue;
     }

@@ -58,11 +58,29 @@ const Error* HeadScanner::take_start(std::string_view& piece) {
   return nullptr;
 }
 
+/// Takes the whole blocks in which neither an end nor an error nor a limit is met: most of a head.
+void HeadScanner::skip_plain_blocks(std::string_view& piece) {
+  while (piece.size() >= 64) {
+    uint32_t limit = line_ended_ ? head_limit_ : std::min(head_limit_, line_limit_);
+    if (position_ + 64 >= limit) return;
+    LineEnds found = find_line_ends(piece.data(), 64);
+    uint64_t mismatch = found.lf ^ (found.cr << 1 | recent_cr_);
+    uint64_t end = found.lf & (found.lf << 2 | recent_lf_);
+    if (mismatch | end) return;
+    line_ended_ |= found.lf != 0;
+    position_ += 64;
+    recent_cr_ = found.cr >> 63;
+    recent_lf_ = found.lf >> 62;
+    piece.remove_prefix(64);
+  }
+}
+
 std::expected<HeadScanner::Progress, Error> HeadScanner::feed(std::string_view piece) {
   std::string_view rest = piece;
   if (position_ == 0) {
     if (const Error* error = take_start(rest)) return fail(*error);
   }
+  skip_plain_blocks(rest);
   while (!rest.empty()) {
     auto size = static_cast<unsigned>(std::min<size_t>(rest.size(), 64));
     uint64_t valid = ~uint64_t{0} >> (64 - size);

@@ -33,6 +33,7 @@ class HeadScanner {
 
  private:
   const Error* take_start(std::string_view& piece);
+  void skip_plain_blocks(std::string_view& piece);
   std::expected<Progress, Error> fail(const Error& error) const;
 
   Side side_;

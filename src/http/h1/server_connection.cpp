@@ -38,6 +38,7 @@ ServerConnection::ServerConnection(io::Loop& loop, std::unique_ptr<io::Stream> s
 ServerConnection::~ServerConnection() {
   set_active(false);
   handler_.count_connections(listener_, -1, 0);
+  handler_.release(stream_->peer());
 }
 
 void ServerConnection::set_active(bool active) {
@@ -55,13 +56,14 @@ void ServerConnection::on_disturbed(bool broken) {
   if (broken) token_.cancel(io::CancelReason::kClientGone);
 }
 
-io::Task<bool> ServerConnection::serve_request() {
+io::Task<ServerConnection::Next> ServerConnection::serve_request(std::optional<Duration> queued) {
   ArenaBlock block;
   Arena arena(block.bytes());
   Request request(arena);
   Http1Exchange exchange(*this, arena, request);
+  exchange.queued = queued;
   auto head = co_await exchange.read_head();
-  if (head == Http1Exchange::Head::kNothing) co_return false;
+  if (head == Http1Exchange::Head::kNothing) co_return Next{};
   try {
     co_await handler_.handle(exchange);
   } catch (...) {
@@ -70,7 +72,7 @@ io::Task<bool> ServerConnection::serve_request() {
   if (exchange.has_rest()) co_await exchange.skip_rest();
   auto next = exchange.finish();
   if (next == Http1Exchange::Next::kLinger) co_await close_lingering();
-  co_return next == Http1Exchange::Next::kKeepAlive;
+  co_return Next{next == Http1Exchange::Next::kKeepAlive, exchange.rest};
 }
 
 io::Task<> ServerConnection::close_lingering() {
@@ -92,8 +94,10 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
   connections.push_back(connection);
   connection.timer_.begin(Phase::kHead, handler.timeouts().header);
   bool first = true;
+  Instant rested_until{};  // by its handler's wish; none: zero
   for (;;) {
     if (!first) connection.timer_.begin(Phase::kKeepAlive, handler.timeouts().keep_alive);
+    bool pipelined = !first && connection.stream_->dirty();
     auto ready = co_await connection.stream_->readable();
     if (!ready) {
       // A request that has arrived just before the drain is still answered.
@@ -102,13 +106,27 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
       connection.token_.reset();
     }
     first = false;
+    // One that came while its predecessor was in hand has waited for that, or for the end of the rest.
+    std::optional<Duration> queued;
+    if (handler.measures_queue()) {
+      if (!pipelined)
+        queued = connection.stream_->input_age();
+      else if (rested_until != Instant{})
+        queued = loop.now() - rested_until;
+    }
     connection.set_active(true);
-    bool again = co_await connection.serve_request();
+    auto next = co_await connection.serve_request(queued);
     connection.set_active(false);
     // The response may have promised to go on: what has arrived since is answered, for closing over it would
     // reset the connection and may take that response with it (RFC 9112, section 9.6).
-    if (!again || (connection.draining_ && !connection.stream_->dirty())) break;
+    if (!next.again || (connection.draining_ && !connection.stream_->dirty())) break;
     connection.timer_.reset();
+    rested_until = Instant{};
+    if (next.rest > Duration::zero()) {
+      rested_until = loop.now() + next.rest;
+      auto rested = co_await io::sleep_until(loop, rested_until, connection.token_);
+      std::ignore = rested;  // cancelled: the wait for the next request ends at once
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "base/intrusive_list.h"
 #include "http/exchange_timer.h"
@@ -31,7 +32,12 @@ class ServerConnection final : public ListHook, private io::Stream::Observer {
                                      RequestHandler& handler, uint16_t listener,
                                      IntrusiveList<ServerConnection>& connections);
   friend class Http1Exchange;
-  io::Task<bool> serve_request();
+  /// What comes after a request: another one, and after which rest.
+  struct Next {
+    bool again;
+    Duration rest;
+  };
+  io::Task<Next> serve_request(std::optional<Duration> queued);
   io::Task<> close_lingering();
   void set_active(bool active);
   void on_disturbed(bool broken) override;

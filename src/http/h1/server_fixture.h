@@ -190,7 +190,7 @@ class RawClient {
   RawClient(io::SimWorld& world, io::SimLoop& loop, io::Address to, bool reads = true)
       : world_(world), loop_(loop), to_(to), reads_(reads) {
     scope_.spawn(run());
-    world_.run_until([this] { return stream_ != nullptr; });
+    world_.run_until([this] { return stream_ || state != State::kOpen; });
   }
   ~RawClient() {
     token_.cancel(io::CancelReason::kShed);
@@ -219,7 +219,10 @@ class RawClient {
  private:
   io::Task<> run() {
     auto stream = co_await loop_.connect(to_, token_);
-    if (!stream) co_return;
+    if (!stream) {
+      state = State::kReset;
+      co_return;
+    }
     stream_ = std::move(*stream);
     stream_->bind(token_);
     if (reads_) co_await read_all();
@@ -240,6 +243,7 @@ class RawClient {
     }
   }
   io::Task<> write(std::string_view text) {
+    if (!stream_) co_return;
     iovec piece{const_cast<char*>(text.data()), text.size()};
     co_await stream_->write({&piece, 1});
   }

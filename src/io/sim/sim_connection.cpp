@@ -277,6 +277,7 @@ void SimConnection::arrive(size_t side, const Portion& portion) {
       if (!ends_[reader])  // TCP answers with a reset
         return schedule(world_.now() + latency_, side == 0 ? kBreak0 : kBreak1);
       pipe.arrived += portion.bytes;
+      pipe.arrived_at = world_.now();
       trace(reader, SimTrace::Event::kArrive, portion.bytes);
       return notify(reader, SimTarget::kInput);
     case Mark::kEnd:
@@ -318,5 +319,7 @@ void SimConnection::notify(size_t side, uint32_t events) {
 void SimConnection::release_if_done() {
   if (!ends_[0] && !ends_[1] && due_ == 0) world_.release(*this);
 }
+
+Duration SimConnection::input_age(size_t side) const { return world_.now() - pipes_[1 - side].arrived_at; }
 
 }  // namespace sluice::io

@@ -43,6 +43,8 @@ class SimConnection final : private SimDue {
   bool broken(size_t side) const { return broken_[side]; }
   bool refused() const { return refused_; }
   bool ended(size_t side) const { return pipes_[side].ended; }
+  /// Since bytes arrived for this side last.
+  Duration input_age(size_t side) const;
 
   /// Up to `room` bytes, of those that have arrived.
   size_t read(size_t side, char* to, size_t room);
@@ -69,6 +71,7 @@ class SimConnection final : private SimDue {
     std::vector<Portion> way;  // what is on its way
     size_t way_begin = 0;
     Instant last_arrival{};  // nothing overtakes
+    Instant arrived_at{};    // the last bytes
     size_t capacity = 0;
     uint64_t written = 0;
     uint64_t fault_at = UINT64_MAX;  // strikes at this byte

@@ -57,6 +57,9 @@ class SimWorld {
   /// `limit` has passed.
   bool run_until(const std::function<bool()>& done, Duration limit = std::chrono::hours(24));
 
+  /// Time that a loop takes for its work: it passes within its turn, while nobody else has one.
+  void spend(Duration time) { now_ += time; }
+
   /// Nothing that is sent to `address` gets an answer: connecting there waits until it is cancelled.
   void swallow(const Address& address) { swallowed_.insert(address); }
 

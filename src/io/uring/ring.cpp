@@ -179,7 +179,7 @@ void Ring::call(unsigned submit_count, unsigned wait_count, unsigned flags, cons
   submitted_ = load_acquire(submission_head_);
 }
 
-bool Ring::has_completions() const { return load_acquire(completion_tail_) != *completion_head_; }
+unsigned Ring::completions() const { return load_acquire(completion_tail_) - *completion_head_; }
 
 bool Ring::pop(io_uring_cqe& completion) {
   unsigned head = *completion_head_;

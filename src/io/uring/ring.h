@@ -42,7 +42,8 @@ class Ring {
   /// Submits, lets the kernel complete, and waits until there is a completion: not at all when `timeout` is
   /// null and `forever` false.
   void enter(const timespec* timeout, bool forever);
-  bool has_completions() const;
+  unsigned completions() const;
+  bool has_completions() const { return completions() > 0; }
   bool pop(io_uring_cqe& completion);
 
   /// A ring of `count` buffers, a power of two, at `memory`; zero or errno.

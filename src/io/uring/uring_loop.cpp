@@ -22,6 +22,7 @@ namespace {
 constexpr unsigned kOperationBits = 8;  // of a submission's user data; the rest is the slot
 constexpr UringLoop::Slot kNoSlot = std::numeric_limits<UringLoop::Slot>::max();
 constexpr int kCompletionsATurn = 1024;  // so that timers have their turn too
+constexpr unsigned kBusyTurn = 8;        // completions
 constexpr int kLettingGoRounds = 20;     // of 50 ms
 
 uint64_t user_data(UringLoop::Slot slot, Operation operation) {
@@ -111,6 +112,7 @@ void UringLoop::wait(Duration timeout) {
 }
 
 void UringLoop::dispatch() {
+  busy_ = ring_->completions() >= kBusyTurn;
   io_uring_cqe completion;
   for (int i = 0; i < kCompletionsATurn && ring_->pop(completion); ++i) complete(completion);
 }

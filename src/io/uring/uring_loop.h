@@ -51,6 +51,8 @@ class UringLoop final : public SystemLoop {
   bool in_flight(Slot slot, Operation operation) const { return slots_[slot].in_flight & bit(operation); }
   Ring& ring() { return *ring_; }
   BufferRing& lent() { return *lent_; }
+  /// Much has come in this turn: what is submitted now leaves together with more.
+  bool busy() const { return busy_; }
   /// Whether a receive that completes again and again can be told when to end: since Linux 6.17. Tried by the
   /// first.
   bool caps_receives() const { return caps_receives_; }
@@ -84,6 +86,7 @@ class UringLoop final : public SystemLoop {
   Slot first_free_;
   size_t operations_ = 0;
   bool caps_receives_ = true;
+  bool busy_ = false;
   int wake_ = -1;
   std::unique_ptr<Waker> waker_;
 };

@@ -14,8 +14,9 @@
 namespace sluice::io {
 
 namespace {
-/// Smaller writes wait for the turn's end and leave together, in one call: cheaper than a call each. Larger
-/// ones leave at once, while what they send is in the cache.
+/// In a busy turn smaller writes wait for its end and leave together, in one call: cheaper than a call each.
+/// Larger ones leave at once, while what they send is in the cache; in a quiet turn all do, for nobody is to
+/// wait.
 constexpr size_t kDirectSendBytes = 8 * 1024;
 /// Buffers of the ring that one stream may keep unread.
 constexpr uint8_t kKeptOfRing = 2;
@@ -316,7 +317,7 @@ bool UringStream::send_now(Result<>& result) {
   for (const iovec& piece : pieces_) total += piece.iov_len;
   result = {};
   if (total == 0) return true;
-  if (total < kDirectSendBytes) return false;
+  if (total < kDirectSendBytes && loop_.busy()) return false;
   ssize_t n = socket_send(descriptor_, pieces_);
   if (n < 0) {
     if (errno == EAGAIN) return false;
