@@ -87,6 +87,13 @@ bool socket_has_input(int descriptor) {
   return n >= 0 || errno != EAGAIN;
 }
 
+Duration socket_input_age(int descriptor) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return {};
+  return std::chrono::milliseconds(info.tcpi_last_data_recv);
+}
+
 void send_without_delay(int descriptor) {
   int on = 1;
   setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

@@ -22,6 +22,8 @@ ssize_t socket_receive(int descriptor, char* to, size_t room);
 ssize_t socket_send(int descriptor, std::span<const iovec> pieces);
 /// Whether a receive would return bytes, the end or an error.
 bool socket_has_input(int descriptor);
+/// How long ago the last bytes came in; zero where that is not known.
+Duration socket_input_age(int descriptor);
 /// Small writes leave at once.
 void send_without_delay(int descriptor);
 /// Closing `descriptor` resets its connection. No shutdown: its FIN would tell a reader that delimits by the

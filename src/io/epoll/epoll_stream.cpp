@@ -64,11 +64,6 @@ void EpollStream::shutdown_write() { shutdown(descriptor_, SHUT_WR); }
 
 void EpollStream::abort() { reset_on_close(descriptor_); }
 
-Duration EpollStream::input_age() const {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  if (getsockopt(descriptor_, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return {};
-  return std::chrono::milliseconds(info.tcpi_last_data_recv);
-}
+Duration EpollStream::input_age() const { return socket_input_age(descriptor_); }
 
 }  // namespace sluice::io

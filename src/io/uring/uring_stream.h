@@ -30,6 +30,7 @@ class UringStream final : public Stream, private UringTarget {
   void shutdown_write() override;
   void abort() override;
   bool dirty() override;
+  Duration input_age() const override;
   Address peer() const override { return peer_; }
 
  private:
