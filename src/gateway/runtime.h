@@ -15,6 +15,7 @@
 #include "gateway/services.h"
 #include "gateway/status_server.h"
 #include "gateway/worker_thread.h"
+#include "io/backend.h"
 #include "io/epoll/epoll_loop.h"
 #include "telemetry/log_writer.h"
 
@@ -39,8 +40,6 @@ class Runtime {
   /// For whoever starts threads before `run`: none of them is to get the signals.
   static void block_signals();
 
-  static constexpr std::string_view kIoName = "epoll";
-
  private:
   struct Loaded {
     config::LoadResult result;
@@ -49,6 +48,8 @@ class Runtime {
 
   Loaded load();
   bool start(Loaded loaded);
+  std::vector<std::unique_ptr<io::SystemLoop>> make_loops();
+  void start_workers(std::vector<std::unique_ptr<io::SystemLoop>> loops);
   void activate_credentials(CompiledCredentials credentials);
   void request_reload();
   io::Task<> finish_reload(Loaded loaded);
@@ -74,7 +75,7 @@ class Runtime {
   const PolicyTypes& policies_;
   const HandlerTypes& handlers_;
   RuntimeOptions options_;
-  io::EpollLoop loop_;
+  io::EpollLoop loop_;  // c-ares wants readiness, and no request goes through here
   std::unique_ptr<Services> services_;
   std::unique_ptr<Compiler> compiler_;
   std::unique_ptr<io::Resolver> resolver_;
@@ -83,6 +84,7 @@ class Runtime {
   std::unique_ptr<telemetry::LogWriter> log_;
   std::shared_ptr<const Snapshot> snapshot_;
   config::Gateway started_with_;  // what changes by restart only is compared with this
+  io::BackendChoice io_{};        // of the workers
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   size_t workers_running_ = 0;
   std::unique_ptr<StatusServer> status_;

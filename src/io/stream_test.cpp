@@ -33,7 +33,8 @@ struct SlowSimBackend : fixture::SimBackend {
     return options;
   }
 };
-using Backends = testing::Types<fixture::EpollBackend, fixture::SimBackend, SlowSimBackend>;
+using Backends =
+    testing::Types<fixture::EpollBackend, fixture::UringBackend, fixture::SimBackend, SlowSimBackend>;
 TYPED_TEST_SUITE(StreamContract, Backends);
 
 constexpr size_t kMoreThanAnyPipe = 32 << 20;
