@@ -3,6 +3,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -41,6 +42,9 @@ class Runtime {
   static void block_signals();
 
  private:
+  /// By path: what shows that the file has changed; empty: it fits an include and has not been read.
+  using FileStates = std::map<std::string, std::string>;
+
   struct Loaded {
     config::LoadResult result;
     std::unique_ptr<Compiled> compiled;  // null: refused, see the diagnostics
@@ -68,7 +72,11 @@ class Runtime {
   void start_compile_thread();
   void run_compile_thread();
   void watch(const config::LoadResult& result);
+  FileStates file_states() const;
   bool files_changed();
+  /// After a load: what it has read for the first time. A file that was known keeps the state of before, for
+  /// it may have changed since it was read.
+  void remember_new_files();
   void run_signal_thread();
   void end_signal_thread();
 
@@ -106,7 +114,7 @@ class Runtime {
   std::shared_ptr<const Snapshot> compile_base_;  // what the next compilation starts from
   std::vector<std::string> watched_files_;
   std::vector<std::string> watched_patterns_;
-  std::vector<std::string> watched_states_;
+  FileStates watched_states_;
 
   std::thread signal_thread_;
   std::atomic<bool> signals_done_{false};
