@@ -70,6 +70,11 @@ enum class Outcome : uint8_t {
 struct LimitDecision {
   bool allowed = false;
   uint64_t remaining = 0;
+  // In seconds:
+  uint64_t full_in = 0;   // until nothing counts any more
+  uint64_t again_in = 0;  // until this one would be let through; 0: it can never be
+  uint64_t count = 0;     // of the limit's rate
+  uint64_t period = 0;
 };
 
 struct Call {
@@ -80,7 +85,12 @@ struct Call {
   std::string body_wire;
   std::string body;
   Fields trailers;
-  std::string own_id;  // the request id that it keeps; empty: it gets a new one
+  std::string own_id;      // the request id that it keeps; empty: it gets a new one
+  std::string foreign_id;  // what it called itself, and must not be called
+  std::string host;        // as the gateway must read it
+  std::string path;
+  std::string client_address;
+  bool side = false;  // comes to kSidePort
   bool has_body = false;
   bool chunked = false;
   bool http10 = false;
@@ -137,7 +147,7 @@ struct Call {
   const Expected& expected_of(uint64_t revision) const {
     return expected[unknown_key_may_change ? 0 : revision % 2];
   }
-  bool idempotent() const { return method != "POST" && method != "PATCH"; }
+  bool idempotent() const { return method != "POST" && method != "PATCH" && method != "PURGE"; }
 };
 
 /// One request as an upstream saw it, and its answer.
@@ -158,6 +168,8 @@ struct Serving {
   bool head_sent = false;
   bool early = false;     // answered before the request's body was read
   bool confused = false;  // the connection had noise on it: nothing can be said
+  bool last = false;      // its connection must not be used again
+  bool http10 = false;    // it was answered in HTTP/1.0
   bool harmed = false;    // its connection drew a fault that excuses a failure
   int interim = 0;
   std::string request_id;

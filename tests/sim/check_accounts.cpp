@@ -2,14 +2,15 @@
 #include <map>
 
 #include "faults.h"
-#include "run.h"
+#include "log_lines.h"
 
 namespace sluice::sim {
 
 namespace {
 
-/// The sum of the series of `family` that have `label`.
-uint64_t sum_of(const std::string& metrics, const std::string& family, std::string_view label) {
+/// The sum of the series of `family` that have both labels.
+uint64_t sum_of(const std::string& metrics, const std::string& family, std::string_view label,
+                std::string_view other = {}) {
   uint64_t sum = 0;
   size_t at = 0;
   while (at < metrics.size()) {
@@ -17,13 +18,15 @@ uint64_t sum_of(const std::string& metrics, const std::string& family, std::stri
     std::string_view line(metrics.data() + at, end - at);
     at = end + 1;
     if (!line.starts_with(family + "{") || line.find(label) == std::string_view::npos) continue;
+    if (line.find(other) == std::string_view::npos) continue;
     sum += std::stoull(std::string(line.substr(line.rfind(' ') + 1)));
   }
   return sum;
 }
 
 void check_limited(const RunView& run, Violations& violations) {
-  std::map<std::string, uint64_t> refused{{"consumer", 0}, {"address", 0}, {"tenant", 0}};
+  std::map<std::string, uint64_t> refused{
+      {"consumer", 0}, {"address", 0}, {"tenant", 0}, {"anyone", 0}, {"place", 0}};
   for (const Call& call : run.ledger.calls)
     if (call.decision && !call.decision->allowed) ++refused[call.limit];
   for (const auto& [limit, count] : refused) {
@@ -64,44 +67,51 @@ void check_requests(const RunView& run, Violations& violations) {
   }
 }
 
-/// Each answer that has an id has its line in the log, with its status.
-void check_log(const RunView& run, Violations& violations) {
-  std::map<std::string, std::string_view> lines;
-  size_t at = 0;
-  const std::string& log = run.access_log;
-  while (at < log.size()) {
-    size_t end = log.find('\n', at);
-    std::string_view line(log.data() + at, end - at);
-    at = end + 1;
-    constexpr std::string_view kKey = "\"request_id\":\"";
-    size_t id = line.find(kKey);
-    if (id == std::string_view::npos) {
-      violations.add(Invariant::kUndisturbed, "a line of the access log has no id: {}", line);
-      continue;
+/// Metrics and access log are two accounts of the same exchanges.
+void check_against_log(const RunView& run, const LogLines& log, Violations& violations) {
+  struct Wanted {
+    std::string family, first, second;
+    auto operator<=>(const Wanted&) const = default;
+  };
+  std::map<Wanted, uint64_t> counts;
+  auto label = [](std::string_view name, std::string_view value) {
+    return fmt::format("{}=\"{}\"", name, value);
+  };
+  for (const LogLine& line : log.lines()) {
+    std::string code(line.text("error_code"));
+    if (!code.empty()) ++counts[{"sluice_refused_total", label("code", code), ""}];
+    static const std::map<std::string, std::string> kLimits{
+        {"request_too_large", "request_body"},
+        {"target_too_long", "request_target"},
+        {"too_many_fields", "request_fields"},
+        {"head_too_large", "request_head"},
+        {"too_many_interim_responses", "interim_responses"}};
+    if (auto limit = kLimits.find(code); limit != kLimits.end())
+      ++counts[{"sluice_limit_hits_total", label("limit", limit->second), ""}];
+    std::string route = label("route", line.text("route"));
+    std::string api = label("api", line.text("api"));
+    if (!line.text("route").empty()) {
+      ++counts[{"sluice_requests_total", api, route}];
+      ++counts[{"sluice_requests_total", api + "," + route,
+                label("code_class", fmt::format("{}xx", line.text("status").substr(0, 1)))}];
     }
-    id += kKey.size();
-    auto [known, fresh] = lines.emplace(line.substr(id, line.find('"', id) - id), line);
-    if (!fresh) violations.add(Invariant::kUndisturbed, "two lines of the access log have one id: {}", line);
+    if (!line.text("api").empty()) {
+      ++counts[{"sluice_request_seconds_count", api, label("phase", "total")}];
+      ++counts[{"sluice_request_seconds_count", api, label("phase", "gateway")}];
+      if (line.number("tries")) ++counts[{"sluice_request_seconds_count", api, label("phase", "upstream")}];
+    }
+    std::string upstream = label("upstream", line.text("upstream"));
+    if (auto tries = static_cast<uint64_t>(line.number("tries"))) {
+      counts[{"sluice_upstream_requests_total", upstream, ""}] += tries;
+      counts[{"sluice_retries_total", upstream, ""}] += tries - 1;
+      ++counts[{"sluice_upstream_seconds_count", upstream, ""}];
+    }
   }
-  for (const Call& call : run.ledger.calls) {
-    std::string id(call.head.fields.value("x-request-id"));
-    if (call.outcome != Outcome::kAnswered || id.empty() || call.harmed || call.deed != ClientDeed::kNone)
-      continue;
-    auto line = lines.find(id);
-    if (line == lines.end()) {
-      violations.add(Invariant::kUndisturbed, "exchange {} ({}) is not in the access log", call.number,
-                     call.kind);
-      continue;
-    }
-    std::string status = fmt::format("\"status\":{},", call.head.status());
-    if (line->second.find(status) == std::string_view::npos)
-      violations.add(Invariant::kUndisturbed, "exchange {} got {}, the access log says {}", call.number,
-                     call.head.status(), line->second);
-    std::string tries = fmt::format("\"tries\":{},", call.servings.size());
-    bool plain = run.calm && run.ledger.losses.empty() && !call.servings.empty();
-    if (plain && line->second.find(tries) == std::string_view::npos)
-      violations.add(Invariant::kUndisturbed, "exchange {} was tried {} times, the access log says {}",
-                     call.number, call.servings.size(), line->second);
+  for (const auto& [wanted, count] : counts) {
+    uint64_t said = sum_of(run.metrics, wanted.family, wanted.first, wanted.second);
+    if (said != count)
+      violations.add(Invariant::kUndisturbed, "{}{{{} {}}} is {}, and the access log has {}", wanted.family,
+                     wanted.first, wanted.second, said, count);
   }
 }
 
@@ -111,7 +121,10 @@ void check_accounts(const RunView& run, Violations& violations) {
   check_limited(run, violations);
   bool plain = run.calm && !run.profile.client_deeds && !run.profile.early_drain;
   if (plain) check_requests(run, violations);
-  if (!run.access_log.empty()) check_log(run, violations);
+  if (run.access_log.empty()) return;
+  LogLines log(run.access_log, violations);
+  check_log(run, log, violations);
+  check_against_log(run, log, violations);
 }
 
 }  // namespace sluice::sim

@@ -12,14 +12,6 @@ namespace {
 
 constexpr Duration kSlack = std::chrono::milliseconds(500);
 
-std::string code_of(const Call& call) {
-  constexpr std::string_view kKey = "\"code\":\"";
-  size_t at = call.answer.find(kKey);
-  if (at == std::string::npos) return {};
-  at += kKey.size();
-  return call.answer.substr(at, call.answer.find('"', at) - at);
-}
-
 std::optional<uint64_t> number_of(std::string_view text) {
   uint64_t value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -147,7 +139,8 @@ class Checker {
     constexpr Duration kLinger = std::chrono::seconds(2);
     bool prompt =
         !call.reads_slowly && call.deed != ClientDeed::kStallAnswer && call.outcome == Outcome::kAnswered;
-    if (prompt && call.closed > call.ended + kLinger + kSlack)
+    bool deaf_next = call.next && call.next->deed == ClientDeed::kStallAnswer;
+    if (prompt && !deaf_next && call.closed > call.ended + kLinger + kSlack)
       add(Invariant::kNoEndlessWait, "its last answer was whole, and its connection was closed {} s later",
           seconds(call.closed - call.ended));
     bool clean = call.next || !call.written || call.spoiled || !call.closed_by_reset;
@@ -215,22 +208,28 @@ class Checker {
   uint64_t revision_of_answer() {
     auto revision = number_of(call_->head.fields.value("x-config"));
     if (!revision) return 0;
-    for (const RevisionTimes& times : run_.gateway.revisions()) {
-      if (times.revision == *revision && times.first > call_->ended)
-        add(Invariant::kUndisturbed, "it was handled by revision {}, which was not there yet", *revision);
-      bool replaced = times.revision == *revision + 1 && times.all + kSlack < call_->begun;
-      if (replaced)
-        add(Invariant::kUndisturbed, "it was handled by revision {}, which had been replaced", *revision);
-    }
+    check_active(*revision, &RevisionTimes::revision);
     return *revision;
+  }
+
+  /// A configuration, by its revision or generation, was there before the answer, and not replaced before the
+  /// request.
+  void check_active(uint64_t number, uint64_t RevisionTimes::* which) {
+    bool begun = false;
+    bool replaced = false;
+    for (const RevisionTimes& times : run_.gateway.revisions()) {
+      begun |= times.*which == number && times.first <= call_->ended;
+      replaced |= times.*which == number + 1 && times.all + kSlack < call_->begun;
+    }
+    if (!begun || replaced)
+      add(Invariant::kUndisturbed, "it was handled by configuration {}, which {}", number,
+          replaced ? "had been replaced" : "was not there yet");
   }
 
   void check_limit_fields() {
     if (!call_->decision) return;
-    std::string_view field = call_->head.fields.value("ratelimit");
-    std::string wanted = fmt::format(";r={};", call_->decision->remaining);
-    if (field.find(wanted) == std::string_view::npos)
-      add(Invariant::kRateLimit, "RateLimit says \"{}\", and {} are left", field, call_->decision->remaining);
+    std::string wrong = wrong_limit_fields(*call_);
+    if (!wrong.empty()) add(Invariant::kRateLimit, "{}", wrong);
   }
 
   /// The upstream's answer.
@@ -292,12 +291,17 @@ class Checker {
     Fields wanted = serving.fields;
     for (const std::string& name : expected.removed) wanted.remove(name);
     for (const Field& field : expected.edits.all) wanted.set(field.name, field.value);
-    wanted.add("via", "1.1 sluice");
+    wanted.add("via", serving.http10 ? "1.0 sluice" : "1.1 sluice");
     wanted.add("x-request-id", serving.request_id);
     wanted.add("x-config", std::to_string(serving.revision));
-    if (!wanted.count("date") && got.count("date") == 1) got.remove("date");
+    if (!wanted.count("date") && got.count("date") == 1) {
+      check_date();
+      got.remove("date");
+    }
     bool no_body = call.method == "HEAD" || serving.rule.framing == Framing::kNone;
     std::string length(got.value("content-length"));
+    if (std::string_view(call.head.start).substr(13) != "Some Reason")
+      add(Invariant::kUndisturbed, "its status line became \"{}\"", call.head.start);
     bool known = serving.rule.framing == Framing::kLength;
     if (known && length != std::to_string(serving.body.size()))
       add(Invariant::kUndisturbed, "its answer's length became \"{}\"", length);
@@ -324,7 +328,7 @@ class Checker {
   void check_own() {
     const Call& call = *call_;
     int status = call.head.status();
-    std::string code = code_of(call);
+    std::string code = problem_code(call);
     uint64_t revision = revision_of_answer();
     const Expected& expected = call.expected[revision % 2];
     bool as_expected = call.unknown_key_may_change
@@ -338,6 +342,9 @@ class Checker {
     bool limited = status == 429 && (code == "rate_limited" || call.method == "HEAD");
     if (!limited && as_expected) return check_expected(expected, revision);
     if (limited) return check_limited();
+    std::string wrong = wrong_made_fields(call, &expected.edits);
+    bool ours = !last_ || !last_->confused;  // else it may be the noise on its connection
+    if (ours && !wrong.empty()) add(Invariant::kUndisturbed, "{}", wrong);
     std::string why = explain(status, code);
     if (why.empty()) return;
     bool possible = status == 408 || status == 502 || status == 503 || status == 504;
@@ -371,6 +378,15 @@ class Checker {
       std::string body = expected.body;
       size_t at = body.find("{revision}");
       if (at != std::string::npos) body.replace(at, 10, std::to_string(revision));
+      at = body.find("{generation}");
+      auto generation =
+          at == std::string::npos
+              ? std::nullopt
+              : number_of(std::string_view(call.answer).substr(std::min(at, call.answer.size())));
+      if (generation) {
+        body.replace(at, 12, std::to_string(*generation));
+        check_active(*generation, &RevisionTimes::generation);
+      }
       if (call.answer != body)
         add(Invariant::kIdentity, "its answer is \"{}\" instead of \"{}\"", call.answer, body);
     }
@@ -378,17 +394,19 @@ class Checker {
       if (call.head.fields.value(field.name) != field.value)
         add(Invariant::kUndisturbed, "its answer says \"{}: {}\" instead of \"{}\"", field.name,
             call.head.fields.value(field.name), field.value);
-    check_made_fields(expected.outside_chain);
+    check_made_fields(expected.outside_chain, &expected.fields);
   }
 
   /// What every answer of the gateway's own has.
-  void check_made_fields(bool outside_chain) {
+  void check_made_fields(bool outside_chain, const Fields* own) {
     const Fields& fields = call_->head.fields;
     bool marked = fields.count("x-config") == 1 && fields.count("x-request-id") == 1;
     bool clean = !fields.count("x-config") && !fields.count("x-request-id");
     if (outside_chain ? !clean : !marked)
       add(Invariant::kUndisturbed, "its answer went {} the policies", outside_chain ? "through" : "around");
-    if (!fields.count("date")) add(Invariant::kUndisturbed, "its answer has no Date");
+    check_date();
+    std::string wrong = wrong_made_fields(*call_, own);
+    if (!wrong.empty()) add(Invariant::kUndisturbed, "{}", wrong);
   }
 
   void check_limited() {
@@ -397,7 +415,18 @@ class Checker {
     else
       check_limit_fields();
     if (last_) add(Invariant::kRateLimit, "it was limited and reached an upstream");
-    check_made_fields(false);
+    check_made_fields(false, nullptr);
+  }
+
+  /// The time at which the gateway began to answer.
+  void check_date() {
+    if (!run_.calm) return;
+    auto offset = run_.world.wall_now() - WallTime(run_.world.now().time_since_epoch());
+    std::string_view date = call_->head.fields.value("date");
+    for (Instant at = call_->begun; at < call_->answered + std::chrono::seconds(1);
+         at += std::chrono::seconds(1))
+      if (date == date_text(WallTime(std::min(at, call_->answered).time_since_epoch()) + offset)) return;
+    add(Invariant::kUndisturbed, "its Date is \"{}\"", date);
   }
 
   /// Why such an answer cannot be; empty: it can.

@@ -14,16 +14,16 @@ Rate draw_rate(Random& random) {
   return rate;
 }
 
-std::string rate_text(const Rate& rate) {
-  auto period = std::chrono::duration_cast<std::chrono::milliseconds>(rate.period).count();
-  return fmt::format("rate: {}/{}ms, burst: {}", rate.count, period, rate.burst);
-}
-
 std::string ms(Duration duration) {
   return fmt::format("{}ms", std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
 }
 
 }  // namespace
+
+std::string Document::rate_text(const Rate& rate) {
+  auto period = std::chrono::duration_cast<std::chrono::milliseconds>(rate.period).count();
+  return fmt::format("rate: {}/{}ms, burst: {}", rate.count, period, rate.burst);
+}
 
 Document Document::draw(Random& random) {
   Document document;
@@ -31,6 +31,8 @@ Document Document::draw(Random& random) {
       {"main", "10.2.0.1", 9000, "", 1, false},     {"main", "10.2.0.2", 9000, "", 2, false},
       {"main", "10.2.0.3", 9000, "/base", 1, true}, {"second", "10.3.0.1", 9100, "", 1, false},
       {"named", "10.5.0.1", 9200, "", 1, false},    {"named", "10.5.0.2", 9200, "", 1, false},
+      {"named", "10.5.0.1", 9201, "", 1, false},    {"named", "10.5.0.2", 9201, "", 1, false},
+      {"shift", "10.6.0.1", 9400, "", 1, false, 0}, {"shift", "10.6.0.2", 9400, "", 1, false, 1},
   };
   document.attempts = 1 + static_cast<uint32_t>(random.below(3));
   document.retry_reset = random.below(4) != 0;
@@ -49,10 +51,11 @@ Duration Document::longest_wait() const {
   return 2 * (header + keep_alive + (attempts + 1) * one_try + 3 * body_progress + 3 * stream_idle + drain);
 }
 
-std::string Document::text(uint64_t revision) const {
+std::string Document::text(uint64_t revision, uint64_t generation) const {
   bool even = revision % 2 == 0;
   std::string text = "version: 1\ngateway:\n";
   text += fmt::format("  listen:\n    - {{ name: plain, address: {}:{} }}\n", kGatewayIp, kPort);
+  text += fmt::format("    - {{ name: side, address: {}:{} }}\n", kGatewayIp, kSidePort);
   if (!even) text += fmt::format("    - {{ name: extra, address: {}:{} }}\n", kGatewayIp, kExtraPort);
   text += fmt::format("  trusted_proxies: [{}]\n", kTrustedNetwork);
   text += fmt::format(
@@ -75,7 +78,11 @@ std::string Document::text(uint64_t revision) const {
                           each.base_path, each.weight);
   text += rules + on + (retry_503 ? ", 503" : "") + "] }\n";
   text += "  second:\n    targets: [ http://10.3.0.1:9100 ]\n    host: target\n" + rules + on + "] }\n";
-  text += "  named:\n    targets: [ \"http://backend.sim:9200\" ]\n    host: literal.sim\n" + rules + on +
+  text +=
+      "  named:\n    targets: [ \"http://backend.sim:9200\", \"http://backend.sim:9201\" ]\n    host: "
+      "literal.sim\n" +
+      rules + on + "] }\n";
+  text += fmt::format("  shift:\n    targets: [ http://10.6.0.{}:9400 ]\n", 1 + generation % 2) + rules + on +
           "] }\n";
   text += "  dead:\n    targets: [ http://10.4.0.1:9300 ]\n" + rules + on + "] }\n";
   text += "  hole:\n    targets: [ http://10.4.0.2:9300 ]\n" + rules + on + "] }\n";
@@ -139,6 +146,7 @@ std::string Document::text(uint64_t revision) const {
   text += "  wild: { hosts: [\"*.wild.test\"], path: /, upstream: second }\n";
   text += "  dead: { path: /dead, upstream: dead }\n  hole: { path: /hole, upstream: hole }\n";
   text += "  named: { path: /named, upstream: named }\n";
+  text += routing_apis() + policy_apis() + shifting_apis(generation);
   if (even) text += "  gone: { path: /gone, upstream: main }\n";
   text +=
       "consumers:\n"

@@ -15,6 +15,7 @@ namespace sluice::sim {
 inline constexpr std::string_view kGatewayIp = "10.9.0.1";
 inline constexpr uint16_t kPort = 80;
 inline constexpr uint16_t kExtraPort = 81;  // listened on by odd revisions only
+inline constexpr uint16_t kSidePort = 82;
 inline constexpr std::string_view kTrustedNetwork = "10.1.0.0/16";
 /// Where clients come from; the first is a trusted proxy.
 inline constexpr std::string_view kClientIps[] = {"10.1.0.5", "192.0.2.7", "192.0.2.8"};
@@ -26,6 +27,7 @@ struct Backend {
   std::string base_path;
   uint32_t weight = 1;
   bool even_only = false;
+  int generation = -1;  // 0, 1: of even and of odd generations only
 };
 
 struct Rate {
@@ -36,7 +38,8 @@ struct Rate {
 
 struct Document {
   static Document draw(Random& random);
-  std::string text(uint64_t revision) const;
+  /// `generation` changes little: all of the other text stays.
+  std::string text(uint64_t revision, uint64_t generation) const;
   /// One that no gateway may take.
   static std::string invalid();
 
@@ -63,6 +66,13 @@ struct Document {
 
   /// Longer than any wait can be that is under all of these.
   Duration longest_wait() const;
+
+ private:
+  static std::string rate_text(const Rate& rate);
+  static std::string routing_apis();
+  std::string policy_apis() const;
+  static std::string place(std::string_view name, std::string_view rate);
+  static std::string shifting_apis(uint64_t generation);
 };
 
 }  // namespace sluice::sim

@@ -27,7 +27,7 @@ void CallDrawer::proxied(std::string upstream) {
   both([&](Expected& each) {
     each.upstreams = {upstream};
     each.target = target_;
-    each.host = upstream == "main" ? host_ : upstream == "named" ? "literal.sim" : "";
+    each.host = upstream == "main" || upstream == "shift" ? host_ : upstream == "named" ? "literal.sim" : "";
   });
 }
 
@@ -66,7 +66,11 @@ void CallDrawer::draw_method(bool with_body) {
 
 void CallDrawer::draw(Call& call, size_t client, bool last) {
   call_ = &call;
-  host_ = "sim.test";
+  call.side = side_;
+  host_ = wire_host_ = "sim.test";
+  told_host_ = false;
+  options_.clear();
+  minor_ = '1';
   sent_ = {};
   trusted_ = client == 0;
   client_address_ = kClientIps[client];
@@ -87,46 +91,6 @@ void CallDrawer::draw(Call& call, size_t client, bool last) {
   draw_body();
   draw_deed();
   finish_head();
-}
-
-void CallDrawer::draw_extras(size_t client) {
-  if (chance(2)) keep("X-Plain", fmt::format("value {}", random_.below(1000)));
-  if (chance(3)) keep("Accept", "text/plain, */*;q=0.1");
-  if (chance(4)) sent_.add("Keep-Alive", "timeout=5");
-  if (chance(4)) sent_.add("Proxy-Connection", "keep-alive");
-  if (chance(4)) sent_.add("Proxy-Authorization", "Basic c2VjcmV0");
-  if (chance(4)) sent_.add("X_Forwarded_For", "198.51.100.1");
-  if (chance(4)) sent_.add("X-Consumer-Id", "admin");
-  if (chance(4)) sent_.add("X-Consumer-Groups", "admins");
-  if (chance(4)) sent_.add("X-Original-URL", "/admin");
-  if (chance(4)) sent_.add("X-Rewrite-URL", "/admin");
-  std::string peer(kClientIps[client]);
-  std::string forwarded_for = peer;
-  std::string proto = "http";
-  if (chance(3)) {
-    sent_.add("X-Forwarded-For", "203.0.113.9");
-    if (trusted_) {
-      forwarded_for = "203.0.113.9, " + peer;
-      client_address_ = "203.0.113.9";
-    }
-  }
-  if (chance(4)) {
-    sent_.add("X-Forwarded-Proto", "https");
-    if (trusted_) proto = "https";
-  }
-  if (chance(4)) {
-    sent_.add("Via", "1.1 other");
-    via_ = "1.1 other, ";
-  }
-  both([&](Expected& each) {
-    each.forwarded.add("x-forwarded-for", forwarded_for);
-    each.forwarded.add("x-forwarded-proto", proto);
-  });
-  if (chance(4)) {
-    std::string id = fmt::format("mine-{}", call_->number);
-    sent_.add("X-Request-Id", id);
-    if (trusted_) call_->own_id = id;
-  }
 }
 
 void CallDrawer::keys(std::string_view in, size_t) {
@@ -197,7 +161,7 @@ void CallDrawer::keys(std::string_view in, size_t) {
 
 void CallDrawer::draw_kind(size_t client, bool last) {
   std::string n = std::to_string(call_->number);
-  uint64_t kind = random_.below(28);
+  uint64_t kind = theme_ ? *theme_ : random_.below(kKinds);
   auto name = [&](std::string_view text) { call_->kind = text; };
   switch (kind) {
     default:
@@ -271,11 +235,7 @@ void CallDrawer::draw_kind(size_t client, bool last) {
       proxied("main");
       both([&](Expected& each) {
         each.target = "/" + n;
-        each.forwarded.add("x-forwarded-prefix", "/edit");
-        each.forwarded.add("x-set", "gateway");
-        each.forwarded.add("x-add", "more");
-        each.edits.add("x-answer-set", "gateway");
-        each.removed.push_back("x-answer-drop");
+        edited(each);
       });
       if (chance(2)) sent_.add("X-Set", "client");
       if (chance(2)) keep("X-Add", "client");
@@ -318,7 +278,7 @@ void CallDrawer::draw_kind(size_t client, bool last) {
       return;
     case 18:
       name("virtual");
-      host_ = chance(2) ? "api.sim.test" : "a.b.wild.test";
+      host_ = wire_host_ = chance(2) ? "api.sim.test" : "a.b.wild.test";
       target_ = host_ == "api.sim.test" ? "/plain/" + n : "/any/" + n;
       proxied("second");
       return;
@@ -388,6 +348,24 @@ void CallDrawer::draw_kind(size_t client, bool last) {
       target_ = "/plain/" + n;
       proxied("main");
       return;
+    case 28:
+    case 29:
+    case 30:
+      return twisted();
+    case 31:
+    case 32:
+    case 33:
+      return places();
+    case 34:
+    case 35:
+    case 36:
+      return chains();
+    case 37:
+    case 38:
+      return shifting();
+    case 39:
+    case 40:
+      return oddities();
   }
 }
 
@@ -412,8 +390,12 @@ void CallDrawer::draw_body() {
     size_t chunk = 1 + random_.below(5000);
     std::string_view extension = chunk > 100 && chance(3) ? ";ext=1" : "";
     if (size > 20'000) chunk += 500;
-    call.body_wire = chunked(call.body, chunk, call.trailers, extension);
-    sent_.add("Transfer-Encoding", "chunked");
+    // What would have to be judged before the body came is no trailer (RFC 9110, section 6.5.1).
+    Fields sent = call.trailers;
+    if (!broken && chance(4)) sent.add("Authorization", "Bearer late");
+    if (!broken && chance(4)) sent.add("X-Request-Id", "late");
+    call.body_wire = chunked(call.body, chunk, sent, extension);
+    sent_.add("Transfer-Encoding", chance(4) ? "Chunked" : "chunked");
     if (broken) call.body_wire.replace(call.body_wire.size() - 5, 5, "zz\r\n\r\n");
   } else {
     call.body_wire = call.body;
@@ -473,19 +455,23 @@ void CallDrawer::finish_head() {
     connection += connection.empty() ? "X-Hop" : ", X-Hop";
     sent_.add("X-Hop", "for one connection only");
   }
+  if (!options_.empty()) connection += connection.empty() ? options_.substr(2) : options_;
   if (!connection.empty()) sent_.add("Connection", connection);
   both([&](Expected& each) {
-    each.forwarded.add("x-forwarded-host", host_);
+    if (!told_host_ && !host_.empty()) each.forwarded.add("x-forwarded-host", host_);
     each.forwarded.add("via", via_ + (call.http10 ? "1.0 sluice" : "1.1 sluice"));
   });
   std::string target = target_;
   if (!call.http10 && target.starts_with('/') && chance(12)) {
-    target = "http://" + host_ + target;
-    host_ = "ignored.test";
+    target = "http://" + wire_host_ + target;
+    wire_host_ = "ignored.test";
   }
+  call.host = host_;
+  call.path = target_.substr(0, target_.find('?'));
+  call.client_address = client_address_;
   call.head_wire = chance(12) ? "\r\n" : "";
-  call.head_wire += call.method + " " + target + (call.http10 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
-  call.head_wire += "Host: " + host_ + "\r\n";
+  call.head_wire += call.method + " " + target + " HTTP/1." + (call.http10 ? '0' : minor_) + "\r\n";
+  if (!wire_host_.empty()) call.head_wire += "Host: " + wire_host_ + "\r\n";
   for (const Field& field : sent_.all) call.head_wire += field.name + ": " + field.value + "\r\n";
   call.head_wire += "\r\n";
 }

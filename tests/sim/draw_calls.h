@@ -27,6 +27,11 @@ class CallDrawer {
 
   /// The next call of a client that comes from kClientIps[client]. `last`: it may end its connection.
   void draw(Call& call, size_t client, bool last);
+  /// Of a client that connects to kSidePort.
+  void aside(bool side) { side_ = side; }
+  /// All calls are of one kind from now on; nothing: each is drawn.
+  void theme(std::optional<uint64_t> kind) { theme_ = kind; }
+  static constexpr uint64_t kKinds = 42;
 
  private:
   bool chance(uint64_t one_in) { return random_.below(one_in) == 0; }
@@ -43,12 +48,32 @@ class CallDrawer {
   void finish_head();
   void malformed();
   void keep(std::string_view name, std::string_view value);
+  void expect_forwarded(std::string_view name, std::string_view value);
+  void from_proxy(std::string_view name, std::string_view value);
+  void draw_addresses(std::string_view peer);
+  void draw_request_id();
+  void draw_hops();
+  void made(int status, std::string_view body);
+  void refuse_method(std::string_view allow);
+  void twisted();
+  void conditions();
+  void places();
+  static void edited(Expected& each);
+  void chains();
+  void shifting();
+  void oddities();
 
   Random& random_;
   const Document& document_;
   const Profile& profile_;
   Call* call_ = nullptr;
-  std::string host_;
+  std::string host_;       // as the gateway sees it
+  std::string wire_host_;  // as the client writes it
+  bool told_host_ = false;
+  std::string options_;  // of `Connection`
+  char minor_ = '1';
+  bool side_ = false;
+  std::optional<uint64_t> theme_;
   std::string target_;
   std::string client_address_;
   Fields sent_;

@@ -54,6 +54,10 @@ ServingPlan draw_serving(const Call& call, size_t attempt, const Profile& profil
   plan.says_close = chance(12);
   plan.closes = plan.says_close || plan.framing == Framing::kUntilClose;
   plan.trailers = chance(3);
+  plan.http10 = chance(12);
+  plan.twice_length = chance(12);
+  plan.odd_204 = chance(4);
+  if (call.kind == "named" && chance(2)) plan.says_close = plan.closes = true;
   if (chance(8)) plan.interim = 1 + static_cast<int>(random.below(3));
   if (chance(3)) plan.delay = std::chrono::milliseconds(random.below(300));
   if (call.kind == "slow" && chance(2)) plan.delay = std::chrono::seconds(4);
@@ -61,6 +65,12 @@ ServingPlan draw_serving(const Call& call, size_t attempt, const Profile& profil
     plan.piece = 1 + plan.size / (1 + random.below(8));
     plan.body_pause = std::chrono::milliseconds(random.below(call.kind == "slow" ? 20 : 400));
     plan.read_pause_after = random.below(500);
+    if (chance(12) && plan.size >= 1000 &&
+        call.kind != "slow") {  // within `stream_idle`, and beyond all that clients are allowed
+      plan.chunk = std::max<size_t>(plan.chunk, 500);
+      plan.piece = 100 + plan.size / 2;
+      plan.body_pause = std::chrono::seconds(7);
+    }
   }
   if (chance(6)) {
     plan.after = static_cast<After>(1 + random.below(4));
@@ -82,6 +92,7 @@ ServingPlan draw_serving(const Call& call, size_t attempt, const Profile& profil
     plan.delay = {};
   }
   if (plan.deed != UpstreamDeed::kAnswer) plan.after = After::kKeep;
+  plan.http10 &= plan.framing != Framing::kChunked;
   return plan;
 }
 
@@ -106,6 +117,7 @@ std::string serve_head(Serving& serving, const ServingPlan& plan) {
   Fields hidden;
   if (random.below(3) == 0) hidden.add("x-request-id", "theirs");
   if (random.below(3) == 0) hidden.add("keep-alive", "timeout=9");
+  if (random.below(6) == 0) hidden.add("proxy-authenticate", "Basic");
   std::string connection = plan.says_close ? "close" : "";
   if (random.below(4) == 0) {
     hidden.add("x-up-hop", "for one connection only");
@@ -116,12 +128,16 @@ std::string serve_head(Serving& serving, const ServingPlan& plan) {
   bool no_body = bodyless || call.method == "HEAD";
   serving.rule = {bodyless ? Framing::kNone : plan.framing, serving.body.size()};
   if (!bodyless && plan.framing == Framing::kLength)
-    hidden.add("content-length", std::to_string(serving.body.size()));
+    for (int i = 0; i < (plan.twice_length ? 2 : 1); ++i)
+      hidden.add("content-length", std::to_string(serving.body.size()));
+  if (plan.status == 204 && plan.odd_204) hidden.add("content-length", "7");
+  serving.http10 = plan.http10;
+  serving.last = plan.says_close || plan.http10 || (plan.status == 204 && plan.odd_204);
   if (!bodyless && plan.framing == Framing::kChunked) {
-    hidden.add("transfer-encoding", "chunked");
+    hidden.add("transfer-encoding", random.below(4) ? "chunked" : "Chunked");
     if (plan.trailers && !no_body) serving.trailers.add("x-sim-trailer", std::to_string(serving.number));
   }
-  std::string head = fmt::format("HTTP/1.1 {} Some Reason\r\n", plan.status);
+  std::string head = fmt::format("HTTP/1.{} {} Some Reason\r\n", plan.http10 ? 0 : 1, plan.status);
   for (const Fields* list : {&fields, &hidden})
     for (const Field& field : list->all) head += field.name + ": " + field.value + "\r\n";
   return head + "\r\n";
@@ -129,8 +145,11 @@ std::string serve_head(Serving& serving, const ServingPlan& plan) {
 
 std::string serving_wire(const Serving& serving, const ServingPlan& plan) {
   if (serving.rule.framing == Framing::kNone || serving.call->method == "HEAD") return {};
-  if (serving.rule.framing == Framing::kChunked)
-    return chunked(serving.body, plan.chunk, serving.trailers, "");
+  if (serving.rule.framing == Framing::kChunked) {
+    Fields sent = serving.trailers;
+    if (plan.trailers) sent.add("set-cookie", "late=1");
+    return chunked(serving.body, plan.chunk, sent, "");
+  }
   return serving.body;
 }
 

@@ -61,7 +61,7 @@ bool SimGateway::start(const std::string& document, bool access_log) {
   snapshot_ = compiled->change.next;
   snapshots_.push_back(snapshot_);
   snapshot_->for_each_plan([&](const auto& plan) { plans_.push_back(plan); });
-  revisions_.push_back({0, world_.now(), world_.now(), world_.now()});
+  revisions_.push_back({0, 0, world_.now(), world_.now(), world_.now()});
   workers_running_ = members_.size();
   for (auto& member : members_) {
     io::CurrentLoop current(*member->loop);
@@ -82,14 +82,14 @@ bool SimGateway::start(const std::string& document, bool access_log) {
   return true;
 }
 
-bool SimGateway::reload(const std::string& document, uint64_t revision) {
+bool SimGateway::reload(const std::string& document, uint64_t revision, uint64_t generation) {
   auto compiled = compile(document);
   if (!compiled) return false;
   snapshot_ = compiled->change.next;
   snapshots_.push_back(snapshot_);
   snapshot_->for_each_plan([&](const auto& plan) { plans_.push_back(plan); });
   names_.refresh();
-  revisions_.push_back({revision, world_.now(), kNever, kNever});
+  revisions_.push_back({revision, generation, world_.now(), kNever, kNever});
   services_.credentials.replace_all(std::move(compiled->credentials.consumers),
                                     compiled->credentials.entries);
   size_t index = revisions_.size() - 1;

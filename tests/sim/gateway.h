@@ -35,6 +35,7 @@ class MemoryChannel final : public telemetry::LogChannel {
 /// When a revision was active: on the first worker, and on all.
 struct RevisionTimes {
   uint64_t revision = 0;
+  uint64_t generation = 0;
   Instant applied{};  // its credentials hold from here
   Instant first = kNever;
   Instant all = kNever;
@@ -48,7 +49,7 @@ class SimGateway {
 
   /// False: the document was refused.
   bool start(const std::string& document, bool access_log);
-  bool reload(const std::string& document, uint64_t revision);
+  bool reload(const std::string& document, uint64_t revision, uint64_t generation);
   /// As SIGTERM: says goodbye to all, cancels what is left after `timeout`.
   void shut_down(Duration timeout);
   bool ended() const { return workers_running_ == 0; }

@@ -17,6 +17,14 @@ LimitDecision RateModel::take(const std::string& limit, const Rate& rate, const 
   decision.allowed = with_this - at <= capacity;
   if (decision.allowed) full_at = filled = with_this;
   decision.remaining = static_cast<uint64_t>((capacity - (filled - at)) / interval);
+  auto seconds = [](Duration time) {
+    return static_cast<uint64_t>(std::chrono::ceil<std::chrono::seconds>(time).count());
+  };
+  decision.full_in = seconds(filled - at);
+  if (!decision.allowed && interval * static_cast<int64_t>(cost) <= capacity)
+    decision.again_in = std::max<uint64_t>(1, seconds(with_this - at - capacity));
+  decision.count = rate.count;
+  decision.period = seconds(rate.period);
   return decision;
 }
 

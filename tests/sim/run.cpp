@@ -23,7 +23,8 @@ class Run {
   void draw_clients();
   bool traffic_over() const;
   io::Task<> operate();
-  io::Task<> change(Duration at, bool valid);
+  enum class Change : uint8_t { kRevision, kGeneration, kInvalid };
+  io::Task<> change(Duration at, Change what);
   void on_pass(gateway::Exchange& exchange, const std::string& limit);
   void spawn(io::SimLoop& loop, io::Task<> task) {
     io::CurrentLoop current(loop);
@@ -53,12 +54,13 @@ class Run {
   std::vector<std::unique_ptr<UpstreamServer>> upstreams_;
   std::vector<std::unique_ptr<ClientPlan>> plans_;
   std::vector<std::unique_ptr<Client>> clients_;
-  std::vector<std::pair<Duration, bool>> changes_;  // when, and whether the document is valid
+  std::vector<std::pair<Duration, Change>> changes_;
   Duration drain_after_ = Duration::max();
   Duration quiet_{};  // after the traffic, so that what idles is let go
   io::TaskScope scope_;
   size_t workers_ = 1;
   uint64_t revision_ = 0;
+  uint64_t generation_ = 0;
   bool access_log_ = true;
   std::string metrics_;
 };
@@ -105,7 +107,9 @@ void Run::draw() {
   if (profile_.reloads) {
     size_t count = 1 + random_.below(4);
     for (size_t i = 0; i < count; ++i)
-      changes_.emplace_back(std::chrono::milliseconds(random_.below(4000)), random_.below(4) != 0);
+      changes_.emplace_back(std::chrono::milliseconds(random_.below(4000)),
+                            std::array{Change::kRevision, Change::kRevision, Change::kGeneration,
+                                       Change::kInvalid}[random_.below(4)]);
     std::ranges::sort(changes_);
   }
   if (random_.below(3) == 0) quiet_ = std::chrono::seconds(40);
@@ -119,7 +123,12 @@ void Run::draw_clients() {
     plans_.push_back(std::make_unique<ClientPlan>());
     ClientPlan& plan = *plans_.back();
     size_t from = random_.below(std::size(kClientIps));
-    plan.to = gateway_->address();
+    bool side = random_.below(6) == 0;
+    plan.to = *io::Address::parse_ip(kGatewayIp, side ? kSidePort : kPort);
+    drawer.aside(side);
+    std::optional<uint64_t> theme;
+    if (random_.below(5) == 0) theme = random_.below(CallDrawer::kKinds);
+    drawer.theme(theme);
     plan.start = std::chrono::milliseconds(random_.below(1500));
     plan.pipelined = random_.below(3) == 0;
     plan.half_closes = random_.below(6) == 0;
@@ -149,9 +158,9 @@ void Run::on_pass(gateway::Exchange& exchange, const std::string& limit) {
                     call ? std::to_string(call->number) : "?", limit, call ? call->probes : 0);
     return;
   }
-  const Rate& rate = limit == "consumer"  ? document_.consumer_rate
-                     : limit == "address" ? document_.address_rate
-                                          : document_.tenant_rate;
+  const Rate& rate = limit == "consumer" ? document_.consumer_rate
+                     : limit == "tenant" ? document_.tenant_rate
+                                         : document_.address_rate;
   // Each place of a policy has a counter of its own.
   std::string place = limit == "consumer" ? exchange.plan->api : limit;
   call->decision = rates_.take(place, rate, call->limit_key, limit == "tenant" ? 2 : 1, exchange.now());
@@ -161,25 +170,26 @@ bool Run::traffic_over() const {
   return std::ranges::all_of(clients_, [](const auto& client) { return client->done() || client->idle(); });
 }
 
-io::Task<> Run::change(Duration at, bool valid) {
+io::Task<> Run::change(Duration at, Change what) {
   io::CancelToken never;
   co_await pause(main_, at, never);
   if (gateway_->drain_began() != kNever) co_return;
-  if (!valid) {
-    bool taken = gateway_->reload(Document::invalid(), revision_);
+  if (what == Change::kInvalid) {
+    bool taken = gateway_->reload(Document::invalid(), revision_, generation_);
     if (taken) violations_.add(Invariant::kUndisturbed, "an invalid document was taken");
     co_return;
   }
-  ++revision_;
-  bool taken = gateway_->reload(document_.text(revision_), revision_);
+  ++(what == Change::kRevision ? revision_ : generation_);
+  bool taken = gateway_->reload(document_.text(revision_, generation_), revision_, generation_);
   if (!taken)
-    violations_.add(Invariant::kUndisturbed, "document {} was refused: {}", revision_, gateway_->problems());
+    violations_.add(Invariant::kUndisturbed, "document {}.{} was refused: {}", revision_, generation_,
+                    gateway_->problems());
 }
 
 io::Task<> Run::operate() {
   io::CancelToken never;
   Instant began = main_.now();
-  for (auto [at, valid] : changes_) spawn(main_, change(at, valid));
+  for (auto [at, what] : changes_) spawn(main_, change(at, what));
   while (!traffic_over() && main_.now() - began < drain_after_)
     co_await pause(main_, std::chrono::milliseconds(50), never);
   if (drain_after_ == Duration::max()) co_await pause(main_, quiet_, never);
@@ -225,7 +235,8 @@ void Run::check_refusals() {
   for (const auto& client : clients_)
     for (Instant at : client->refusals()) {
       bool excused = at + kSpan > gateway_->drain_began() || faults.world_harmed(at - kSpan, at) ||
-                     faults.connection_harmed(gateway_->address(), at - kSpan, at);
+                     faults.connection_harmed(gateway_->address(), at - kSpan, at) ||
+                     faults.connection_harmed(*io::Address::parse_ip(kGatewayIp, kSidePort), at - kSpan, at);
       if (!excused)
         violations_.add(Invariant::kUndisturbed, "a client was refused a connection at {:.3f} s",
                         seconds(at.time_since_epoch()) - 1000);
@@ -280,9 +291,10 @@ void Run::check_turns() {
 RunResult Run::go() {
   for (auto& upstream : upstreams_) {
     io::CurrentLoop current(upstream_loop_);
+    upstream->know(gateway_->revisions());
     if (!upstream->listen()) violations_.add(Invariant::kUndisturbed, "an upstream cannot listen");
   }
-  if (!gateway_->start(document_.text(0), access_log_)) {
+  if (!gateway_->start(document_.text(0, 0), access_log_)) {
     violations_.add(Invariant::kUndisturbed, "the gateway does not start: {}", gateway_->problems());
     return result();
   }
@@ -322,7 +334,7 @@ RunResult Run::result() {
   result.events = world_.trace().count();
   for (size_t i = 0; i < io::kFaultKinds; ++i) result.faults[i] = world_.drawn(static_cast<io::FaultKind>(i));
   if (options_.trace) result.trace = world_.trace().text() + describe_calls(ledger_);
-  result.reloads = revision_;
+  result.reloads = revision_ + generation_;
   result.scenario = fmt::format(
       "{} workers, {} clients, {} calls; faults {}, client deeds {}, upstream deeds {}, slow {}, reloads {}, "
       "early drain {}",

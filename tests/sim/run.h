@@ -51,6 +51,15 @@ struct RunView {
   std::string access_log;
 };
 
+/// Of an answer with problem details; empty: it has none.
+std::string problem_code(const Call& call);
+/// What is wrong with the fields (and the problem details) of an answer that the gateway made; empty:
+/// nothing. `own`: fields of the route's; null: none.
+std::string wrong_made_fields(const Call& call, const Fields* own);
+/// What is wrong with the fields that tell of a limit.
+std::string wrong_limit_fields(const Call& call);
+/// As HTTP writes it (RFC 9110, section 5.6.7).
+std::string date_text(WallTime time);
 /// Everything that can be said about the answers once a run is over.
 void check_answers(const RunView& run, Violations& violations);
 /// A line a call, and one for each of its tries: what it was and what became of it.

@@ -11,6 +11,8 @@ namespace {
 
 /// Longer than any timeout of the gateway's towards an upstream.
 constexpr Duration kSwallowTime = std::chrono::seconds(90);
+/// After which a reload's old configuration must not be met any more.
+constexpr Duration kSettled = std::chrono::milliseconds(500);
 constexpr std::string_view kPoison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Poison: yes\r\n\r\npoison";
 constexpr std::string_view kNoise =
     "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -110,6 +112,9 @@ Serving* UpstreamServer::begin(Connection& connection, const Head& head) {
   serving.reused = connection.served++ > 0;
   serving.begun = loop_.now();
   serving.confused = connection.noise_at != kNever;
+  if (connection.last && connection.last->last)
+    violations_.add(Invariant::kIdentity, "exchange {} was sent on a connection that {} had said to end",
+                    call->number, backend_.ip);
   connection.last = &serving;
   if (serving.confused && !profile_.faults && serving.begun > connection.noise_at + 2 * profile_.latency)
     violations_.add(Invariant::kIdentity,
@@ -228,6 +233,7 @@ void UpstreamServer::check_request(const Serving& serving, const Head& head) {
   if (!once)
     violations_.add(Invariant::kAtMostOnce, "exchange {} ({} {}) was sent {} times", call.number, call.method,
                     call.kind, call.servings.size());
+  check_generation(call);
   if (std::ranges::find(expected.upstreams, backend_.upstream) == expected.upstreams.end()) {
     violations_.add(Invariant::kUndisturbed, "exchange {} ({}, \"{}\") reached upstream {}", call.number,
                     call.kind, head.start, backend_.upstream);
@@ -241,7 +247,8 @@ void UpstreamServer::check_request(const Serving& serving, const Head& head) {
     violations_.add(Invariant::kUndisturbed, "exchange {}: {} was asked \"{}\" instead of \"{}\"",
                     call.number, backend_.ip, head.start, line);
   std::string host = fmt::format("{}:{}", backend_.ip, backend_.port);
-  if (backend_.upstream == "main") host = expected.host;
+  if ((backend_.upstream == "main" || backend_.upstream == "shift") && !expected.host.empty())
+    host = expected.host;
   if (backend_.upstream == "named") host = "literal.sim";
   if (head.fields.count("host") != 1 || head.fields.value("host") != host)
     violations_.add(Invariant::kUndisturbed, "exchange {}: Host is \"{}\" instead of \"{}\"", call.number,
@@ -263,6 +270,10 @@ void UpstreamServer::check_request(const Serving& serving, const Head& head) {
   if (length != wanted_length || is_chunked != call.chunked)
     violations_.add(Invariant::kUndisturbed, "exchange {}: its length became \"{}\", chunked {}", call.number,
                     length, is_chunked);
+  bool names_te = lower(got.value("connection")).find("te") != std::string::npos;
+  if (names_te != (got.count("te") > 0))
+    violations_.add(Invariant::kUndisturbed, "exchange {}: Connection is \"{}\" with TE \"{}\"", call.number,
+                    got.value("connection"), got.value("te"));
   for (std::string_view name :
        {"host", "content-length", "transfer-encoding", "connection", "x-request-id", "x-config"})
     got.remove(name);
@@ -271,6 +282,23 @@ void UpstreamServer::check_request(const Serving& serving, const Head& head) {
   if (text != wanted)
     violations_.add(Invariant::kUndisturbed, "exchange {} ({}): {} got the fields\n{}instead of\n{}",
                     call.number, call.kind, backend_.ip, text, wanted);
+}
+
+/// A target that only some generations have.
+void UpstreamServer::check_generation(const Call& call) {
+  if (backend_.generation < 0) return;
+  bool known = std::ranges::any_of(*revisions_,
+                                   [&](const RevisionTimes& times) { return times.first <= loop_.now(); });
+  bool active = false;
+  for (size_t i = 0; i < revisions_->size(); ++i) {
+    const RevisionTimes& times = (*revisions_)[i];
+    bool replaced = i + 1 < revisions_->size() && (*revisions_)[i + 1].all + kSettled < call.begun;
+    active |= times.generation % 2 == static_cast<uint64_t>(backend_.generation) && !replaced &&
+              times.first <= loop_.now();
+  }
+  if (known && !active)
+    violations_.add(Invariant::kUndisturbed, "exchange {} reached {}, which its configuration did not have",
+                    call.number, backend_.ip);
 }
 
 void UpstreamServer::check_body(const Serving& serving, const std::string& body, bool whole,

@@ -10,6 +10,7 @@
 #include "call.h"
 #include "document.h"
 #include "draw_calls.h"
+#include "gateway.h"
 #include "io/scope.h"
 #include "io/sim/sim_world.h"
 #include "violations.h"
@@ -28,6 +29,9 @@ struct ServingPlan {
   bool closes = false;
   bool says_close = false;
   bool trailers = false;
+  bool http10 = false;        // speaks HTTP/1.0, and does not say that it keeps the connection
+  bool twice_length = false;  // says its length two times
+  bool odd_204 = false;       // says a length where there can be no body
   int interim = 0;
   Duration delay{};
   Duration body_pause{};  // between pieces
@@ -51,6 +55,8 @@ class UpstreamServer {
       : loop_(loop), backend_(backend), profile_(profile), ledger_(ledger), violations_(violations) {}
 
   bool listen();
+  /// When which configuration was active; outlives the server.
+  void know(const std::vector<RevisionTimes>& revisions) { revisions_ = &revisions; }
   /// Accepts no more; what is connected goes on.
   void stop() { accepting_.cancel(io::CancelReason::kDrain); }
   /// Ends what is left.
@@ -77,6 +83,7 @@ class UpstreamServer {
   io::Task<bool> idle(Connection& connection, const ServingPlan& plan);
   Serving* begin(Connection& connection, const Head& head);
   void check_request(const Serving& serving, const Head& head);
+  void check_generation(const Call& call);
   void check_body(const Serving& serving, const std::string& body, bool whole, const Fields& trailers);
 
   io::SimLoop& loop_;
@@ -84,6 +91,7 @@ class UpstreamServer {
   const Profile& profile_;
   Ledger& ledger_;
   Violations& violations_;
+  const std::vector<RevisionTimes>* revisions_ = nullptr;
   io::CancelToken accepting_;
   io::CancelToken all_;
   std::unique_ptr<io::Listener> listener_;
