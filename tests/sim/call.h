@@ -41,6 +41,7 @@ enum class ClientDeed : uint8_t {
   kResetAnswer,   // after `deed_at` bytes of the answer
   kStallAnswer,   // likewise: reads no more
   kLeave,         // resets while the answer is awaited
+  kTrickle,       // from `deed_at` on sends its request in drops, without end as far as anybody can wait
 };
 
 enum class UpstreamDeed : uint8_t {
@@ -126,6 +127,7 @@ struct Call {
   bool head_sent = false;
   bool written = false;  // the client has nothing more to send
   bool continued = false;
+  Instant continued_at{};
   bool harmed = false;         // its client's connection drew a fault that excuses a failure
   const Call* next = nullptr;  // on the same connection
   bool spoiled = false;        // its client ended the connection badly, in this call or a later one
@@ -170,7 +172,8 @@ struct Serving {
   bool confused = false;  // the connection had noise on it: nothing can be said
   bool last = false;      // its connection must not be used again
   bool http10 = false;    // it was answered in HTTP/1.0
-  bool harmed = false;    // its connection drew a fault that excuses a failure
+  bool said_continue = false;
+  bool harmed = false;  // its connection drew a fault that excuses a failure
   int interim = 0;
   std::string request_id;
   uint64_t revision = 0;

@@ -2,27 +2,12 @@
 #include <map>
 
 #include "faults.h"
+#include "inspect.h"
 #include "log_lines.h"
 
 namespace sluice::sim {
 
 namespace {
-
-/// The sum of the series of `family` that have both labels.
-uint64_t sum_of(const std::string& metrics, const std::string& family, std::string_view label,
-                std::string_view other = {}) {
-  uint64_t sum = 0;
-  size_t at = 0;
-  while (at < metrics.size()) {
-    size_t end = std::min(metrics.find('\n', at), metrics.size());
-    std::string_view line(metrics.data() + at, end - at);
-    at = end + 1;
-    if (!line.starts_with(family + "{") || line.find(label) == std::string_view::npos) continue;
-    if (line.find(other) == std::string_view::npos) continue;
-    sum += std::stoull(std::string(line.substr(line.rfind(' ') + 1)));
-  }
-  return sum;
-}
 
 void check_limited(const RunView& run, Violations& violations) {
   std::map<std::string, uint64_t> refused{

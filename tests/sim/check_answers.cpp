@@ -128,9 +128,16 @@ class Checker {
       if (in_head && !exact)
         add(Invariant::kNoEndlessWait, "half a head was borne for {} s and answered {}", seconds(took),
             call.head.status());
+      bool read = call.head_sent && last_ && last_->deed == UpstreamDeed::kAnswer && !last_->early;
+      bool in_prefix = call.head_sent && !last_ && call.kind == "pick";
+      if ((read || in_prefix) && !call.reads_slowly && !call.total && took > 4 * document.body_progress)
+        add(Invariant::kNoEndlessWait, "its silence in the body was borne for {} s", seconds(took));
       if (took > document.keep_alive + document.stream_idle)
         add(Invariant::kNoEndlessWait, "its silence was borne for {} s", seconds(took));
     }
+    bool drops = call.deed == ClientDeed::kTrickle && last_ && last_->deed == UpstreamDeed::kAnswer;
+    if (drops && took > 8 * document.body_progress)
+      add(Invariant::kNoEndlessWait, "it trickled for {} s", seconds(took));
     constexpr uint64_t kInBuffers = 150'000;
     bool deaf = call.deed == ClientDeed::kStallAnswer && call.outcome == Outcome::kAnswered;
     if (deaf && call.answer.size() > call.deed_at + kInBuffers)
@@ -181,6 +188,12 @@ class Checker {
       bool overtaken = run_.document.retry_timeout && call_->servings[i + 1]->harmed;
       if (serving.answered && !by_status && !serving.harmed && !serving.confused && !overtaken)
         add(Invariant::kAtMostOnce, "it was answered at {} and sent again", serving.target);
+      if (!run_.calm || !run_.ledger.losses.empty() || serving.reused) continue;
+      bool broken = serving.deed == UpstreamDeed::kReset || serving.deed == UpstreamDeed::kEnd;
+      if (broken && !run_.document.retry_reset)
+        add(Invariant::kAtMostOnce, "it was reset at {} and sent again", serving.target);
+      if (serving.upstream == "main" && serving.target == call_->servings[i + 1]->target)
+        add(Invariant::kUndisturbed, "it failed at {} and was sent there again", serving.target);
     }
   }
 
@@ -249,6 +262,8 @@ class Checker {
       add(Invariant::kOneAnswer, "{} of {} bytes passed for the whole answer", call.answer.size(),
           body.size());
     check_own_bytes(*serving);
+    if (call.expected_of(serving->revision).status != 0)
+      add(Invariant::kUndisturbed, "it was let through instead of refused");
     revision_of_answer();
     if (number_of(call.head.fields.value("x-config")) != serving->revision)
       add(Invariant::kUndisturbed, "request and answer went through different revisions");
@@ -488,6 +503,12 @@ class Checker {
     if (!run_.calm || !excuse_.empty() || !call.written || call.reads_slowly ||
         call.outcome != Outcome::kAnswered)
       return;
+    if (call.continued && call.servings.size() == 1 && !last_->said_continue && !call.total &&
+        call.kind != "pick") {
+      Duration waited = call.continued_at - last_->begun;
+      if (waited + kSlack < std::chrono::seconds(1) || waited > std::chrono::seconds(1) + kSlack)
+        add(Invariant::kNoEndlessWait, "100 was said after {} s", seconds(waited));
+    }
     Duration took = call.answered - std::max(call.begun, last_ ? last_->begun : call.begun);
     if (call.head.status() == 504 && call.kind == "hole") {
       Duration all = run_.document.connect * run_.document.attempts;

@@ -76,6 +76,11 @@ class LineChecker {
                       call_.path.find("/.") == std::string::npos && call_.path.find('%') == std::string::npos;
     if (plain_path) expect("path", call_.path);
     if (!own || call_.method != "HEAD") expect("error_code", code);
+    static constexpr std::string_view kOurs[] = {"no_route", "method_not_allowed", "rate_limited",
+                                                 "repeated_credential"};
+    bool ours = std::ranges::find(kOurs, code) != std::end(kOurs);
+    if (ours || code.starts_with("upstream_")) expect("error_by", ours ? "gateway" : "upstream");
+    if (!own) expect("error_by", "");
     if (call_.kind == "keys") expect("consumer", call_.decision ? call_.limit_key : "");
     std::string_view dry = line_.text("dry_run");
     bool is_dry = dry == "missing_credential" || dry == "rate_limited";
@@ -137,9 +142,27 @@ class LineChecker {
   const Serving* last_ = nullptr;
 };
 
+/// Lines of exchanges that did not come to a whole answer.
+void check_broken(const RunView& run, const Call& call, const LogLines& log, Violations& violations) {
+  if (!run.calm || call.outcome != Outcome::kClosed || call.servings.empty() || call.spoiled) return;
+  const Serving& last = *call.servings.back();
+  bool left = call.deed == ClientDeed::kLeave && last.deed == UpstreamDeed::kSilence;
+  bool cut = call.deed == ClientDeed::kNone && call.answer_begun &&
+             (last.deed == UpstreamDeed::kTruncated || last.deed == UpstreamDeed::kBadChunk);
+  if (!left && !cut) return;
+  const LogLine* line = log.find(last.request_id);
+  bool sound = line && (left ? line->text("status") == "499" && line->text("error_by") == "client"
+                             : line->text("error_by") == "upstream");
+  if (!sound)
+    violations.add(Invariant::kUndisturbed, "exchange {} ({}) was broken off by {}, and the log says {}",
+                   call.number, call.kind, left ? "its client" : "its upstream",
+                   line ? line->json() : "nothing");
+}
+
 }  // namespace
 
 void check_log(const RunView& run, const LogLines& log, Violations& violations) {
+  for (const Call& call : run.ledger.calls) check_broken(run, call, log, violations);
   for (const Call& call : run.ledger.calls) {
     std::string id(call.head.fields.value("x-request-id"));
     if (call.outcome != Outcome::kAnswered || id.empty() || call.harmed || call.deed != ClientDeed::kNone)

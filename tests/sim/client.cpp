@@ -7,6 +7,8 @@ namespace sluice::sim {
 namespace {
 /// How long a client that reads no more stays away.
 constexpr Duration kDeafTime = std::chrono::seconds(40);
+/// What a client that trickles sends in a second.
+constexpr size_t kDrop = 10;
 }  // namespace
 
 io::Task<> Client::run() {
@@ -139,6 +141,11 @@ io::Task<bool> Client::send_bytes(Call& call, std::string_view bytes) {
       }
       count = std::min<size_t>(count, call.deed_at - written_);
     }
+    bool trickles = call.deed == ClientDeed::kTrickle && written_ + count > call.deed_at;
+    if (trickles) {
+      count = std::min<size_t>(count, kDrop);
+      co_await pause(loop_, std::chrono::seconds(1), *token_);
+    }
     iovec piece{const_cast<char*>(bytes.data()), count};
     auto written = co_await stream_->write({&piece, 1});
     if (!written) co_return false;
@@ -258,6 +265,7 @@ bool Client::begin_answer(Call& call) {
   if (status < 200) {
     ++call.interim;
     call.continued |= status == 100;
+    if (status == 100) call.continued_at = loop_.now();
     if (call.http10)
       violations_.add(Invariant::kOneAnswer, "exchange {} is HTTP/1.0 and got {}", call.number, status);
     if (status == 100 && !call.expects_continue)

@@ -36,6 +36,7 @@ class Client {
   /// When the gateway ended the last connection that stayed; zero: it did not.
   Instant let_go_at() const { return let_go_at_; }
   bool idle() const { return idle_; }
+  bool connected() const { return stream_ != nullptr; }
   /// Since when the last connection was; and whether it might have gone on being used.
   Instant idle_since() const { return std::max(idle_since_, plan_.calls.back()->sent); }
   bool finished_well() const;

@@ -19,6 +19,8 @@ std::string_view client_deed_text(ClientDeed deed) {
       return "stops reading the answer";
     case ClientDeed::kLeave:
       return "leaves";
+    case ClientDeed::kTrickle:
+      return "trickles";
   }
   return "";
 }

@@ -59,8 +59,9 @@ std::string Document::text(uint64_t revision, uint64_t generation) const {
   if (!even) text += fmt::format("    - {{ name: extra, address: {}:{} }}\n", kGatewayIp, kExtraPort);
   text += fmt::format("  trusted_proxies: [{}]\n", kTrustedNetwork);
   text += fmt::format(
-      "  limits: {{ request_target: 1KiB, request_head: 4KiB, request_fields: 40, request_body: {} }}\n",
-      request_body);
+      "  limits: {{ request_target: 1KiB, request_head: 4KiB, request_fields: 40, request_body: {},"
+      " connections: {}, connections_per_address: {} }}\n",
+      request_body, kMostConnections, kMostOfAddress);
   text += fmt::format("  timeouts: {{ header: {}, body_progress: {}, keep_alive: {}, stream_idle: {} }}\n",
                       ms(header), ms(body_progress), ms(keep_alive), ms(stream_idle));
   text += fmt::format("  drain: {{ timeout: {} }}\n", ms(drain));

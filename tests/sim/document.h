@@ -16,6 +16,9 @@ inline constexpr std::string_view kGatewayIp = "10.9.0.1";
 inline constexpr uint16_t kPort = 80;
 inline constexpr uint16_t kExtraPort = 81;  // listened on by odd revisions only
 inline constexpr uint16_t kSidePort = 82;
+/// More than clients ever have, so that they are never refused for their number.
+inline constexpr size_t kMostOfAddress = 20;
+inline constexpr size_t kMostConnections = 60;
 inline constexpr std::string_view kTrustedNetwork = "10.1.0.0/16";
 /// Where clients come from; the first is a trusted proxy.
 inline constexpr std::string_view kClientIps[] = {"10.1.0.5", "192.0.2.7", "192.0.2.8"};

@@ -433,7 +433,19 @@ void CallDrawer::draw_deed() {
     call.write_piece = std::max(call.write_piece, bytes / 50 + 1);
   }
   if (chance(3)) call.pause_before = std::chrono::milliseconds(random_.below(400));
-  if (!profile_.client_deeds || !chance(6) || call.kind == "bad-chunk") return;
+  if (!profile_.client_deeds || call.kind == "bad-chunk") return;
+  if (!json_kind_.empty() && chance(4)) {  // whoever looks into the body must not wait for ever
+    call.deed = ClientDeed::kStallRequest;
+    call.deed_at = 1200 + random_.below(call.body_wire.size());
+    if (call.body_wire.size() < 2000) call.deed = ClientDeed::kNone;
+    return;
+  }
+  if (!chance(6)) return;
+  if (call.body_wire.size() > 3000 && chance(4)) {
+    call.deed = ClientDeed::kTrickle;
+    call.deed_at = 1200 + random_.below(call.body_wire.size() - 2500);
+    return;
+  }
   call.deed = static_cast<ClientDeed>(1 + random_.below(6));
   if (call.deed == ClientDeed::kLeave)
     call.pause_before = std::max<Duration>(call.pause_before, std::chrono::milliseconds(150));

@@ -2,6 +2,7 @@
 
 #include "faults.h"
 #include "guard.h"
+#include "inspect.h"
 #include "io/sim/sim_resolver.h"
 
 namespace sluice::sim {
@@ -11,6 +12,7 @@ namespace {
 /// Of simulated time; the watchdogs of the clients fire long before.
 constexpr Duration kLongestRun = std::chrono::hours(2);
 /// What is on its way when the gateway has gone arrives within this.
+constexpr Duration kNameTtl = std::chrono::seconds(1);
 constexpr Duration kSettleTime = std::chrono::seconds(5);
 
 class Run {
@@ -23,6 +25,7 @@ class Run {
   void draw_clients();
   bool traffic_over() const;
   io::Task<> operate();
+  io::Task<> change_name();
   enum class Change : uint8_t { kRevision, kGeneration, kInvalid };
   io::Task<> change(Duration at, Change what);
   void on_pass(gateway::Exchange& exchange, const std::string& limit);
@@ -34,6 +37,7 @@ class Run {
   void check_world_empty();
   void check_idle();
   void check_turns();
+  void check_split();
   void check_refusals();
   RunResult result();
 
@@ -57,6 +61,10 @@ class Run {
   std::vector<std::pair<Duration, Change>> changes_;
   Duration drain_after_ = Duration::max();
   Duration quiet_{};  // after the traffic, so that what idles is let go
+  std::unique_ptr<Inspector> inspector_;
+  bool floods_ = false;
+  bool name_changes_ = false;
+  bool name_keeps_one_ = false;
   io::TaskScope scope_;
   size_t workers_ = 1;
   uint64_t revision_ = 0;
@@ -98,7 +106,7 @@ void Run::draw() {
   gateway_ =
       std::make_unique<SimGateway>(world_, main_, resolver_, policies_, options_.seed, workers_, violations_);
   world_.set_name("backend.sim", {*io::Address::parse_ip("10.5.0.1"), *io::Address::parse_ip("10.5.0.2")},
-                  std::chrono::seconds(7));
+                  kNameTtl);
   world_.swallow(*io::Address::parse_ip("10.4.0.2", 9300));
   for (const Backend& backend : document_.backends)
     upstreams_.push_back(
@@ -112,6 +120,10 @@ void Run::draw() {
                                        Change::kInvalid}[random_.below(4)]);
     std::ranges::sort(changes_);
   }
+  inspector_ = std::make_unique<Inspector>(world_, *gateway_, violations_);
+  floods_ = random_.below(6) == 0 && profile_.latency == Duration::zero();  // connecting takes no time
+  name_changes_ = random_.below(4) == 0;
+  name_keeps_one_ = random_.below(2) == 0;
   if (random_.below(3) == 0) quiet_ = std::chrono::seconds(40);
   if (profile_.early_drain) drain_after_ = std::chrono::milliseconds(random_.below(5000));
 }
@@ -186,13 +198,35 @@ io::Task<> Run::change(Duration at, Change what) {
                     gateway_->problems());
 }
 
+/// An address goes, or the name with all of them: then the old ones stay.
+io::Task<> Run::change_name() {
+  io::CancelToken never;
+  co_await pause(main_, std::chrono::milliseconds(random_.below(1000)), never);
+  std::vector<io::Address> left;
+  if (name_keeps_one_) {
+    left.push_back(*io::Address::parse_ip("10.5.0.2"));
+    // It is asked for again after its TTL, and what was begun before may still come.
+    for (auto& upstream : upstreams_)
+      if (upstream->backend().ip == "10.5.0.1")
+        upstream->retire(main_.now() + kNameTtl + std::chrono::seconds(1) + 4 * profile_.latency);
+  }
+  world_.set_name("backend.sim", left, kNameTtl);
+}
+
 io::Task<> Run::operate() {
   io::CancelToken never;
   Instant began = main_.now();
   for (auto [at, what] : changes_) spawn(main_, change(at, what));
   while (!traffic_over() && main_.now() - began < drain_after_)
     co_await pause(main_, std::chrono::milliseconds(50), never);
-  if (drain_after_ == Duration::max()) co_await pause(main_, quiet_, never);
+  if (drain_after_ == Duration::max()) {
+    // Who left may not have been missed yet.
+    bool calm = !profile_.faults && !profile_.client_deeds && traffic_over();
+    if (calm) spawn(inspector_->loop(), inspector_->inspect(clients_, upstreams_, profile_.latency, floods_));
+    while (calm && !inspector_->done()) co_await pause(main_, std::chrono::milliseconds(50), never);
+    co_await pause(main_, quiet_, never);
+    if (calm && quiet_ > Duration::zero()) inspector_->inspect_rest(access_log_);
+  }
   gateway_->shut_down(document_.drain);
 }
 
@@ -267,9 +301,23 @@ void Run::check_idle() {
                       upstream->backend().ip, seconds(upstream->longest_idle()));
 }
 
+/// So do the upstreams of a route with a split.
+void Run::check_split() {
+  size_t all = 0;
+  size_t second = 0;
+  for (const Call& call : ledger_.calls) {
+    if (call.kind != "divided" || call.servings.empty()) continue;
+    ++all;
+    second += call.servings.back()->upstream == "second";
+  }
+  if (second > all / 4 + 2 || second + 2 < all / 4)
+    violations_.add(Invariant::kUndisturbed, "{} of {} calls went to a quarter of a split", second, all);
+}
+
 /// Targets take turns by their weights, whichever worker asks.
 void Run::check_turns() {
   bool plain = !profile_.faults && !profile_.upstream_deeds && !profile_.client_deeds && !profile_.reloads;
+  if (plain && ledger_.losses.empty()) check_split();
   size_t all = 0;
   uint32_t weights = 0;
   for (const auto& upstream : upstreams_)
@@ -300,7 +348,9 @@ RunResult Run::go() {
   }
   world_.run_for(std::chrono::milliseconds(200));  // until the names are known
   for (size_t i = 0; i < clients_.size(); ++i) spawn(clients_[i]->loop(), clients_[i]->run());
+  inspector_->begin();
   spawn(main_, operate());
+  if (name_changes_ && !profile_.faults) spawn(main_, change_name());
   finish();
   bool over = violations_.found().empty();
   if (over) check_world_empty();

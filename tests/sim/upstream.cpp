@@ -24,6 +24,7 @@ struct UpstreamServer::Connection {
   std::unique_ptr<io::Stream> stream;
   std::string buffer;
   bool ended = false;
+  Instant accepted{};
   size_t served = 0;
   Instant noise_at = kNever;  // since then there are bytes on it that answer nothing
   Serving* last = nullptr;
@@ -56,6 +57,7 @@ io::Task<> UpstreamServer::serve(std::unique_ptr<io::Stream> stream) {
   Connection connection;
   connection.stream = std::move(stream);
   connection.stream->bind(all_);
+  connection.accepted = loop_.now();
   for (;;) {
     bool goes_on = co_await serve_one(connection);
     if (!goes_on) break;
@@ -112,6 +114,9 @@ Serving* UpstreamServer::begin(Connection& connection, const Head& head) {
   serving.reused = connection.served++ > 0;
   serving.begun = loop_.now();
   serving.confused = connection.noise_at != kNever;
+  if (connection.accepted > retired_)
+    violations_.add(Invariant::kUndisturbed, "exchange {} reached {}, which its name does not have any more",
+                    call->number, backend_.ip);
   if (connection.last && connection.last->last)
     violations_.add(Invariant::kIdentity, "exchange {} was sent on a connection that {} had said to end",
                     call->number, backend_.ip);
@@ -129,7 +134,9 @@ io::Task<bool> UpstreamServer::serve_one(Connection& connection) {
   std::optional<Head> head;
   Instant since = loop_.now();
   while (!(head = read_head(connection.buffer, broken))) {
+    ++resting_;
     bool more = co_await read_more(connection);
+    --resting_;
     if (!more) {
       if (connection.last && connection.last->answered)
         longest_idle_ = std::max(longest_idle_, loop_.now() - since);
@@ -160,6 +167,7 @@ io::Task<bool> UpstreamServer::serve_one(Connection& connection) {
   bool expects = head->fields.value("expect") == "100-continue";
   serving->early = plan.early && decoder.state() == BodyDecoder::State::kMore;
   if (expects && !serving->early && plan.interim % 2 == 0) {
+    serving->said_continue = true;
     bool said = co_await write(connection, "HTTP/1.1 100 Continue\r\n\r\n", 0, {});
     if (!said) co_return false;
   }
@@ -210,7 +218,9 @@ io::Task<bool> UpstreamServer::idle(Connection& connection, const ServingPlan& p
   bool came = !connection.buffer.empty();
   if (!came) {
     io::Deadline deadline(loop_, loop_.now() + plan.after_pause, waiting);
+    ++resting_;
     came = co_await read_more(connection);
+    --resting_;
   }
   connection.stream->bind(all_);
   if (came) co_return true;

@@ -54,6 +54,8 @@ class UpstreamServer {
                  Violations& violations)
       : loop_(loop), backend_(backend), profile_(profile), ledger_(ledger), violations_(violations) {}
 
+  /// Its name does not lead here any more: no new connection is used from then on.
+  void retire(Instant at) { retired_ = at; }
   bool listen();
   /// When which configuration was active; outlives the server.
   void know(const std::vector<RevisionTimes>& revisions) { revisions_ = &revisions; }
@@ -62,6 +64,8 @@ class UpstreamServer {
   /// Ends what is left.
   void cancel_all() { all_.cancel(io::CancelReason::kShed); }
   size_t open() const { return open_; }
+  /// Connections that wait for a request.
+  size_t resting() const { return resting_; }
   size_t accepted() const { return accepted_; }
   size_t active() const { return scope_.active(); }
   const Backend& backend() const { return backend_; }
@@ -97,9 +101,11 @@ class UpstreamServer {
   std::unique_ptr<io::Listener> listener_;
   io::TaskScope scope_;
   size_t open_ = 0;
+  size_t resting_ = 0;
   size_t accepted_ = 0;
   size_t requests_ = 0;
   Duration longest_idle_{};
+  Instant retired_ = kNever;
 };
 
 }  // namespace sluice::sim
