@@ -185,7 +185,8 @@ class Checker {
     for (size_t i = 0; i + 1 < tries; ++i) {
       const Serving& serving = *call_->servings[i];
       bool by_status = serving.status == 503 && run_.document.retry_503 && serving.upstream == "main";
-      bool overtaken = run_.document.retry_timeout && call_->servings[i + 1]->harmed;
+      // Its time may have run out on the way, by a jump of the clock too.
+      bool overtaken = run_.document.retry_timeout && (call_->servings[i + 1]->harmed || !excuse_.empty());
       if (serving.answered && !by_status && !serving.harmed && !serving.confused && !overtaken)
         add(Invariant::kAtMostOnce, "it was answered at {} and sent again", serving.target);
       if (!run_.calm || !run_.ledger.losses.empty() || serving.reused) continue;

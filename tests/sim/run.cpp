@@ -13,7 +13,7 @@ namespace {
 constexpr Duration kLongestRun = std::chrono::hours(2);
 /// What is on its way when the gateway has gone arrives within this.
 constexpr Duration kNameTtl = std::chrono::seconds(1);
-constexpr Duration kSettleTime = std::chrono::seconds(5);
+constexpr Duration kLongestPause = std::chrono::minutes(1);
 
 class Run {
  public:
@@ -248,7 +248,10 @@ void Run::finish() {
 void Run::check_world_empty() {
   metrics_ = gateway_->services().registry.scrape();
   gateway_->destroy();
-  world_.run_for(kSettleTime);
+  // An upstream that was pausing in an answer that nobody waits for any more finds out when it goes on.
+  world_.run_until(
+      [this] { return std::ranges::all_of(upstreams_, [](const auto& each) { return each->open() == 0; }); },
+      kLongestPause);
   for (auto& upstream : upstreams_) {
     if (upstream->open() > 0 && !profile_.faults)
       violations_.add(Invariant::kGivenBack, "{} connections to {} are open after the gateway has ended",
@@ -356,6 +359,8 @@ RunResult Run::go() {
   if (over) check_world_empty();
   RunView view{document_, profile_,         ledger_,  *gateway_,
                world_,    !profile_.faults, metrics_, gateway_->access_log()};
+  // What was on its way when the upstream had closed may have been struck since.
+  for (Serving& serving : ledger_.servings) serving.harmed |= world_.harmed(serving.connection);
   check_answers(view, violations_);
   if (!over) return result();  // what is left cannot be taken apart
   check_idle();
