@@ -13,7 +13,7 @@ namespace {
 constexpr Duration kLongestRun = std::chrono::hours(2);
 /// What is on its way when the gateway has gone arrives within this.
 constexpr Duration kNameTtl = std::chrono::seconds(1);
-constexpr Duration kSettleTime = std::chrono::seconds(5);
+constexpr Duration kSettleTime = std::chrono::seconds(10);
 
 class Run {
  public:
