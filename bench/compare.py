@@ -95,7 +95,7 @@ def run(a, directory):
     keys = servers.Keys(directory, a.keys)
     world = servers.World(directory, a, keys, descriptors)
     kinds = {"pump": servers.Pump, "nginx": servers.Nginx, "haproxy": servers.Haproxy}
-    subjects = [] if a.without_sluice else [servers.Sluice(world)]
+    subjects = [] if a.without_sluice else [servers.Sluice(world), servers.SluiceOnEpoll(world)]
     subjects += [kinds[name](world) for name in a.peers.split(",") if name]
     load = machine.Load(a.tools, keys.file)
     targets = report.Targets()

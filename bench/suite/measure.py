@@ -61,10 +61,12 @@ def latency(world, servers, load, rates, rounds, seconds, warmup, connections=12
         results[rate] = {name: [] for name in by_name}
         for _ in range(rounds):
             for name in shuffled(list(by_name)):
-                port = world.upstream_port if name == "direct" else fresh(by_name[name]).port
+                server = None if name == "direct" else fresh(by_name[name])
+                port = server.port if server else world.upstream_port
+                pids = server.process.pids() if server else []
                 for tries in range(1, TRIES + 1):
                     result = load.run(port, target="/1k", expect_bytes=1024, rate=rate, tick_us=TICK_US,
-                                      connections=connections, seconds=seconds, warmup=warmup)
+                                      connections=connections, seconds=seconds, warmup=warmup, pids=pids)
                     result["tries"] = tries
                     result["disturbed"] = result["own_delay_us"] > DISTURBED_US
                     if not result["disturbed"]:

@@ -106,12 +106,18 @@ def print_idle(results):
 
 def judge(targets, found, half_rate):
     """Adds the targets of the comparison for the parts that were measured."""
-    for size, connections, peer, limit in (("1k", 128, "nginx", 0.65), ("1k", 128, "pump", 1.20),
-                                           ("100k", 128, "nginx", 0.75)):
+    for ours, size, connections, peer, limit in (("sluice", "1k", 128, "nginx", 0.58), ("sluice", "100k", 128, "nginx", 0.75),
+                                                 ("sluice-epoll", "1k", 128, "nginx", 0.65),
+                                                 ("sluice-epoll", "1k", 128, "pump", 1.20),
+                                                 ("sluice-epoll", "100k", 128, "nginx", 0.75)):
         servers = found.get("throughput", {}).get((size, connections), {})
-        if "sluice" in servers and peer in servers:
-            value, spread = ratio(servers["sluice"], servers[peer], "cpu_us")
-            targets.at_most(f"CPU a request, {size}, {connections} connections, / {peer}", value, limit, spread=spread)
+        if ours in servers and peer in servers:
+            value, spread = ratio(servers[ours], servers[peer], "cpu_us")
+            targets.at_most(f"CPU a request, {size}, {connections} connections, {ours} / {peer}", value, limit, spread=spread)
+    for rate, servers in found.get("latency", {}).items():
+        if rate != half_rate and "sluice" in servers and "sluice-epoll" in servers:
+            value, spread = ratio(servers["sluice"], servers["sluice-epoll"], "cpu_us")
+            targets.at_most(f"CPU a request at {rate:,}/s, sluice / sluice-epoll", value, 1.05, spread=spread)
     judge_latency(targets, found.get("latency", {}).get(half_rate, {}))
     if "sluice" in found.get("idle", {}):
         targets.at_most("own memory an idle connection", found["idle"]["sluice"]["bytes"], 600, "bytes")

@@ -114,6 +114,7 @@ class Haproxy(Server):
 
 class Sluice(Server):
     name = "sluice"
+    io = "io_uring"
     routes = ""  # extra lines below the API, for the reload measurement
 
     def __init__(self, world):
@@ -124,13 +125,19 @@ class Sluice(Server):
         return version_of([self.world.sluice, "--version"])
 
     def write_configuration(self):
-        render("sluice.yaml.in", self.path("sluice.yaml"),
-               {**self.values(), "STATUS": self.status_port, "ROUTES": self.routes, "CONSUMERS": self.keys.yaml})
+        render("sluice.yaml.in", self.path(f"{self.name}.yaml"),
+               {**self.values(), "IO": self.io, "STATUS": self.status_port, "ROUTES": self.routes, "CONSUMERS": self.keys.yaml})
 
     def command(self):
         self.status_port = free_port()
         self.write_configuration()
-        return [self.world.sluice, "run", self.path("sluice.yaml")]
+        return [self.world.sluice, "run", self.path(f"{self.name}.yaml")]
+
+
+class SluiceOnEpoll(Sluice):
+    """The same binary on its other I/O back-end."""
+    name = "sluice-epoll"
+    io = "epoll"
 
 
 class World:

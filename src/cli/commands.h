@@ -40,4 +40,6 @@ struct ExplainOptions {
 };
 int explain(const ExplainOptions& options);
 
+int doctor();
+
 }  // namespace sluice::cli

@@ -52,6 +52,9 @@ int main(int argc, char** argv) {
                               "The listener that it comes in by; default: the first");
   explain_command->add_flag("--json", explain_options.json, "As JSON");
 
+  CLI::App* doctor_command =
+      app.add_subcommand("doctor", "Look at what the system offers, and say what to do");
+
   try {
     app.parse(argc, argv);
     if (run_command->parsed() && !run_options.demo && run_options.file.empty())
@@ -63,6 +66,7 @@ int main(int argc, char** argv) {
     if (run_command->parsed()) return run(run_options);
     if (check_command->parsed()) return check(check_options);
     if (schema_command->parsed()) return schema(schema_options);
+    if (doctor_command->parsed()) return doctor();
     explain_options.has_body = body->count() > 0;
     return explain(explain_options);
   } catch (const std::exception& failure) {

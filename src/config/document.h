@@ -31,7 +31,7 @@ struct Workers {
   uint32_t count = 0;  // 0: auto, one a core
 };
 
-enum class IoBackend : uint8_t { kAuto, kEpoll };
+enum class IoBackend : uint8_t { kAuto, kEpoll, kUring };
 enum class AccessLogFormat : uint8_t { kJson, kText, kOff };
 enum class ErrorFormat : uint8_t { kProblem };
 

@@ -13,7 +13,7 @@ namespace sluice::config {
 template <>
 struct EnumTraits<IoBackend> {
   static constexpr EnumName<IoBackend> kNames[] = {
-      {"auto", IoBackend::kAuto}, {"epoll", IoBackend::kEpoll}, {"io_uring", {}, true}};
+      {"auto", IoBackend::kAuto}, {"epoll", IoBackend::kEpoll}, {"io_uring", IoBackend::kUring}};
 };
 template <>
 struct EnumTraits<AccessLogFormat> {

@@ -182,7 +182,8 @@ TEST(Loader, DuplicatesNameBothPlaces) {
 
 TEST(Loader, WrongValuesAreRefused) {
   const std::pair<std::string_view, std::string_view> kCases[] = {
-      {"gateway: { io: io_uring }\n", "3:16 `io_uring` is not supported in this version"},
+      {"gateway: { io: kqueue }\n",
+       "3:16 expected one of `auto`, `epoll`, `io_uring`, found the string `kqueue`"},
       {"gateway: { workers: 0 }\n", "3:21 expected `auto` or a number from 1 to 1024, found the number `0`"},
       {"gateway: { state: x }\n", "3:12 unknown key `state`; did you mean `status`?"},
       {"apis: { 'a b': { upstream: users } }\n",

@@ -45,6 +45,18 @@ telemetry::LogFormat log_format(const config::Gateway& gateway) {
                                                                      : telemetry::LogFormat::kJson;
 }
 
+io::BackendWish wish_of(const config::Gateway& gateway) {
+  switch (gateway.io) {
+    case config::IoBackend::kEpoll:
+      return io::BackendWish::kEpoll;
+    case config::IoBackend::kUring:
+      return io::BackendWish::kUring;
+    case config::IoBackend::kAuto:
+      break;
+  }
+  return io::BackendWish::kAuto;
+}
+
 /// Of eight descriptors one is kept for connections to upstreams, files and the status port: a crowd of
 /// clients must not take them all.
 uint32_t most_connections() {
@@ -124,6 +136,8 @@ bool Runtime::start(Loaded loaded) {
   watch(loaded.result);
   activate_credentials(std::move(loaded.compiled->credentials));
 
+  auto loops = make_loops();
+  if (loops.empty()) return false;
   status_ = std::make_unique<StatusServer>(
       loop_, StatusServer::Source{.ready = [this] { return ready_ && !stopping_; },
                                   .revision = [this] { return snapshot_->revision; },
@@ -140,30 +154,13 @@ bool Runtime::start(Loaded loaded) {
     return false;
   }
 
-  uint32_t count = worker_count(gateway);
-  for (uint32_t i = 0; i < count; ++i)
-    workers_.push_back(std::make_unique<WorkerThread>(*services_, log_.get(), log_format(gateway),
-                                                      random_seed(), snapshot_));
-  workers_running_ = count;
-  for (uint32_t i = 0; i < count; ++i) {
-    services_->registry.add_source(
-        services_->metrics.worker_busy_ppm(i),
-        [this, i, seen_busy = int64_t{0}, seen_at = loop_.now()]() mutable -> int64_t {
-          int64_t busy = workers_[i]->busy_nanoseconds();
-          int64_t passed = std::max<int64_t>(1, (loop_.now() - seen_at).count());
-          int64_t ppm = std::min<int64_t>(1'000'000, (busy - seen_busy) * 1'000'000 / passed);
-          seen_busy = busy;
-          seen_at = loop_.now();
-          return ppm;
-        });
-  }
-
+  start_workers(std::move(loops));
   resolver_ = std::make_unique<io::CaresResolver>(loop_, io::CaresResolver::Options{});
   names_ = std::make_unique<Names>(loop_, *resolver_, compiler_->targets(), services_->epochs);
   names_->refresh();
 
   // The first worker that cannot listen ends the start.
-  auto waiting = std::make_shared<size_t>(count + 1);
+  auto waiting = std::make_shared<size_t>(workers_.size() + 1);
   auto arrived = [this, waiting] {
     if (--*waiting == 0 && !stopping_) announce();
   };
@@ -185,6 +182,46 @@ bool Runtime::start(Loaded loaded) {
   return true;
 }
 
+/// The workers' loops, as configured; none when that cannot be had.
+std::vector<std::unique_ptr<io::SystemLoop>> Runtime::make_loops() {
+  const config::Gateway& gateway = started_with_;
+  uint32_t count = worker_count(gateway);
+  std::vector<uint64_t> seeds(count);
+  std::ranges::generate(seeds, random_seed);
+  auto set = io::make_loops(wish_of(gateway), seeds);
+  if (!set) {
+    log::error("`io: {}` cannot be had: {}", config::enum_text(gateway.io), set.error());
+    return {};
+  }
+  io_ = std::move(set->choice);
+  if (gateway.io == config::IoBackend::kAuto && io_.backend == io::Backend::kEpoll)
+    log::warning("io epoll, for io_uring cannot be had: {}", io_.reason);
+  std::string_view name = io::backend_name(io_.backend);
+  metrics_->set(services_->metrics.build_info(SLUICE_VERSION, name), 1);
+  metrics_->set(services_->metrics.io_backend(name, io_.reason), 1);
+  return std::move(set->loops);
+}
+
+/// Listening comes later.
+void Runtime::start_workers(std::vector<std::unique_ptr<io::SystemLoop>> loops) {
+  for (auto& loop : loops)
+    workers_.push_back(std::make_unique<WorkerThread>(std::move(loop), *services_, log_.get(),
+                                                      log_format(started_with_), snapshot_));
+  workers_running_ = workers_.size();
+  for (uint32_t i = 0; i < workers_.size(); ++i) {
+    services_->registry.add_source(
+        services_->metrics.worker_busy_ppm(i),
+        [this, i, seen_busy = int64_t{0}, seen_at = loop_.now()]() mutable -> int64_t {
+          int64_t busy = workers_[i]->busy_nanoseconds();
+          int64_t passed = std::max<int64_t>(1, (loop_.now() - seen_at).count());
+          int64_t ppm = std::min<int64_t>(1'000'000, (busy - seen_busy) * 1'000'000 / passed);
+          seen_busy = busy;
+          seen_at = loop_.now();
+          return ppm;
+        });
+  }
+}
+
 io::Task<> Runtime::await_names(std::function<void()> then) {
   co_await names_->first_answers(kNamesTime);
   then();
@@ -196,12 +233,11 @@ void Runtime::announce() {
   for (const ListenerSettings& listener : snapshot_->listeners)
     log::info("listening on {} ({})", listener.address.text(), listener.name);
   log::info("ready: revision {}, {} workers, io {}, status on {}", snapshot_->revision, workers_.size(),
-            kIoName, status_->address().text());
+            io::backend_name(io_.backend), status_->address().text());
   if (options_.on_ready) options_.on_ready();
 }
 
 void Runtime::register_sources() {
-  metrics_->set(services_->metrics.build_info(SLUICE_VERSION, kIoName), 1);
   services_->registry.add_source(services_->metrics.log_dropped(),
                                  [this] { return log_ ? log_->lost_lines() : 0; });
   services_->registry.add_source(services_->metrics.limit_hits()["rate_limit_keys"],
@@ -273,6 +309,7 @@ io::Task<> Runtime::try_reload(Loaded loaded) {
 void Runtime::apply(Loaded loaded) {
   const config::Gateway& gateway = loaded.result.document.gateway;
   if (worker_count(gateway) != workers_.size()) log::warning("`workers` changes by restart only");
+  if (gateway.io != started_with_.io) log::warning("`io` changes by restart only");
   if (gateway.status.address != started_with_.status.address)
     log::warning("`status.address` changes by restart only");
   if (gateway.access_log.path != started_with_.access_log.path)

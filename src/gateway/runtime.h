@@ -3,6 +3,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,6 +16,7 @@
 #include "gateway/services.h"
 #include "gateway/status_server.h"
 #include "gateway/worker_thread.h"
+#include "io/backend.h"
 #include "io/epoll/epoll_loop.h"
 #include "telemetry/log_writer.h"
 
@@ -39,9 +41,10 @@ class Runtime {
   /// For whoever starts threads before `run`: none of them is to get the signals.
   static void block_signals();
 
-  static constexpr std::string_view kIoName = "epoll";
-
  private:
+  /// By path: what shows that the file has changed; empty: it fits an include and has not been read.
+  using FileStates = std::map<std::string, std::string>;
+
   struct Loaded {
     config::LoadResult result;
     std::unique_ptr<Compiled> compiled;  // null: refused, see the diagnostics
@@ -49,6 +52,8 @@ class Runtime {
 
   Loaded load();
   bool start(Loaded loaded);
+  std::vector<std::unique_ptr<io::SystemLoop>> make_loops();
+  void start_workers(std::vector<std::unique_ptr<io::SystemLoop>> loops);
   void activate_credentials(CompiledCredentials credentials);
   void request_reload();
   io::Task<> finish_reload(Loaded loaded);
@@ -67,14 +72,18 @@ class Runtime {
   void start_compile_thread();
   void run_compile_thread();
   void watch(const config::LoadResult& result);
+  FileStates file_states() const;
   bool files_changed();
+  /// After a load: what it has read for the first time. A file that was known keeps the state of before, for
+  /// it may have changed since it was read.
+  void remember_new_files();
   void run_signal_thread();
   void end_signal_thread();
 
   const PolicyTypes& policies_;
   const HandlerTypes& handlers_;
   RuntimeOptions options_;
-  io::EpollLoop loop_;
+  io::EpollLoop loop_;  // c-ares wants readiness, and no request goes through here
   std::unique_ptr<Services> services_;
   std::unique_ptr<Compiler> compiler_;
   std::unique_ptr<io::Resolver> resolver_;
@@ -83,6 +92,7 @@ class Runtime {
   std::unique_ptr<telemetry::LogWriter> log_;
   std::shared_ptr<const Snapshot> snapshot_;
   config::Gateway started_with_;  // what changes by restart only is compared with this
+  io::BackendChoice io_{};        // of the workers
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   size_t workers_running_ = 0;
   std::unique_ptr<StatusServer> status_;
@@ -104,7 +114,7 @@ class Runtime {
   std::shared_ptr<const Snapshot> compile_base_;  // what the next compilation starts from
   std::vector<std::string> watched_files_;
   std::vector<std::string> watched_patterns_;
-  std::vector<std::string> watched_states_;
+  FileStates watched_states_;
 
   std::thread signal_thread_;
   std::atomic<bool> signals_done_{false};

@@ -50,16 +50,28 @@ void Runtime::watch(const config::LoadResult& result) {
   watched_patterns_ = result.patterns;
 }
 
+Runtime::FileStates Runtime::file_states() const {
+  FileStates states;
+  for (const std::string& file : watched_files_) states[file] = file_state(file);
+  for (const std::string& pattern : watched_patterns_)
+    for (std::string& file : config::Environment::system().glob(pattern)) states[std::move(file)];
+  return states;
+}
+
 bool Runtime::files_changed() {
-  std::vector<std::string> states;
-  for (const std::string& file : watched_files_) states.push_back(file_state(file));
-  for (const std::string& pattern : watched_patterns_) {
-    std::vector<std::string> found = config::Environment::system().glob(pattern);
-    states.insert(states.end(), found.begin(), found.end());
-  }
+  FileStates states = file_states();
   bool changed = states != watched_states_;
   watched_states_ = std::move(states);
   return changed;
+}
+
+void Runtime::remember_new_files() {
+  FileStates states = file_states();
+  for (auto& [file, state] : states) {
+    auto before = watched_states_.find(file);
+    if (before != watched_states_.end() && !before->second.empty()) state = before->second;
+  }
+  watched_states_ = std::move(states);
 }
 
 void Runtime::run_compile_thread() {
@@ -87,7 +99,7 @@ void Runtime::run_compile_thread() {
     lock.lock();
     compile_wanted_.wait(lock, [this] { return reload_finished_ || compile_stop_; });
     reload_finished_ = false;
-    files_changed();
+    remember_new_files();
     // A document and its tree are several times as large as the snapshot made from them: what they took goes
     // back to the system, not to the allocator's lists.
     lock.unlock();

@@ -2,9 +2,9 @@
 
 namespace sluice::gateway {
 
-WorkerThread::WorkerThread(Services& services, telemetry::LogSink* log, telemetry::LogFormat format,
-                           uint64_t seed, std::shared_ptr<const Snapshot> snapshot)
-    : loop_(seed),
+WorkerThread::WorkerThread(std::unique_ptr<io::SystemLoop> loop, Services& services, telemetry::LogSink* log,
+                           telemetry::LogFormat format, std::shared_ptr<const Snapshot> snapshot)
+    : loop_(std::move(loop)),
       services_(services),
       metrics_(services.registry.attach()),
       thread_([this, log, format, first = std::move(snapshot)] { run(log, format, first); }) {}
@@ -13,42 +13,43 @@ WorkerThread::~WorkerThread() { thread_.join(); }
 
 void WorkerThread::run(telemetry::LogSink* log, telemetry::LogFormat format,
                        std::shared_ptr<const Snapshot> snapshot) {
-  io::CurrentLoop current(loop_);
+  io::CurrentLoop current(*loop_);
   std::unique_ptr<telemetry::AccessLog> access_log;
   if (log)
     access_log = std::make_unique<telemetry::AccessLog>(log->open_channel(), format, metrics_,
                                                         services_.metrics.log_dropped());
-  worker_ = std::make_unique<Worker>(loop_, services_, std::move(access_log), metrics_, std::move(snapshot));
-  loop_.run();
+  worker_ = std::make_unique<Worker>(*loop_, services_, std::move(access_log), metrics_, std::move(snapshot));
+  loop_->run();
   worker_.reset();
+  loop_->let_go();
 }
 
 void WorkerThread::listen(Done done) {
-  loop_.post([this, done = std::move(done)]() mutable { done(worker_->listen()); });
+  loop_->post([this, done = std::move(done)]() mutable { done(worker_->listen()); });
 }
 
 void WorkerThread::publish(SnapshotChange change, Done done) {
-  loop_.post([this, change = std::move(change), done = std::move(done)]() mutable {
+  loop_->post([this, change = std::move(change), done = std::move(done)]() mutable {
     worker_->publish(change);
     done(worker_->listen());
   });
 }
 
 void WorkerThread::drain() {
-  loop_.post([this] { worker_->drain(); });
+  loop_->post([this] { worker_->drain(); });
 }
 
 void WorkerThread::cancel_all() {
-  loop_.post([this] { worker_->cancel_all(io::CancelReason::kDrain); });
+  loop_->post([this] { worker_->cancel_all(io::CancelReason::kDrain); });
 }
 
 void WorkerThread::finish(std::move_only_function<void()> ended) {
-  loop_.post([this, ended = std::move(ended)]() mutable { scope_.spawn(end(std::move(ended))); });
+  loop_->post([this, ended = std::move(ended)]() mutable { scope_.spawn(end(std::move(ended))); });
 }
 
 io::Task<> WorkerThread::end(std::move_only_function<void()> ended) {
   co_await worker_->join();
-  loop_.stop();
+  loop_->stop();
   ended();
 }
 

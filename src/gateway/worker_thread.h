@@ -1,5 +1,5 @@
-// A worker on a thread of its own, with an epoll loop. Everything but the constructor and destructor only
-// sends messages.
+// A worker on a thread of its own, with its loop. Everything but the constructor and destructor only sends
+// messages.
 #pragma once
 
 #include <functional>
@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "gateway/worker.h"
-#include "io/epoll/epoll_loop.h"
+#include "io/system_loop.h"
 #include "telemetry/log_sink.h"
 
 namespace sluice::gateway {
@@ -17,8 +17,8 @@ class WorkerThread {
   using Done = std::move_only_function<void(std::expected<void, std::string>)>;
 
   /// `log` may be null. Starts at once, without listening.
-  WorkerThread(Services& services, telemetry::LogSink* log, telemetry::LogFormat format, uint64_t seed,
-               std::shared_ptr<const Snapshot> snapshot);
+  WorkerThread(std::unique_ptr<io::SystemLoop> loop, Services& services, telemetry::LogSink* log,
+               telemetry::LogFormat format, std::shared_ptr<const Snapshot> snapshot);
   /// Waits for the thread; after `finish`, or it waits for ever.
   ~WorkerThread();
 
@@ -30,13 +30,13 @@ class WorkerThread {
   /// Ends the thread once every connection has ended.
   void finish(std::move_only_function<void()> ended);
   /// See io::Loop::busy_nanoseconds; any thread.
-  int64_t busy_nanoseconds() const { return loop_.busy_nanoseconds(); }
+  int64_t busy_nanoseconds() const { return loop_->busy_nanoseconds(); }
 
  private:
   void run(telemetry::LogSink* log, telemetry::LogFormat format, std::shared_ptr<const Snapshot> snapshot);
   io::Task<> end(std::move_only_function<void()> ended);
 
-  io::EpollLoop loop_;
+  std::unique_ptr<io::SystemLoop> loop_;
   Services& services_;
   telemetry::WorkerMetrics& metrics_;
   std::unique_ptr<Worker> worker_;

@@ -35,17 +35,24 @@ void ExchangeTimer::start(TransferWatch*& slot, TransferWatch& watch) {
   arm_for(watch.next_look_);
 }
 
-void ExchangeTimer::expire(Phase phase) {
+void ExchangeTimer::expire(Phase phase, io::CancelToken& token) {
   expired_ = phase;
-  token_.cancel(io::CancelReason::kDeadline);
+  token.cancel(io::CancelReason::kDeadline);
 }
 
 void ExchangeTimer::on_timer() {
   Instant now = loop_.now();
-  if (now >= total_deadline_) return expire(Phase::kTotal);
-  if (now >= phase_deadline_) return expire(phase_);
-  if (upload_ && now >= upload_->next_look_ && !upload_->look(now)) return expire(Phase::kUpload);
-  if (download_ && now >= download_->next_look_ && !download_->look(now)) return expire(Phase::kDownload);
+  if (now >= total_deadline_) return expire(Phase::kTotal, token_);
+  if (upload_ && now >= upload_->next_look_ && !upload_->look(now)) return expire(Phase::kUpload, token_);
+  if (download_ && now >= download_->next_look_ && !download_->look(now))
+    return expire(Phase::kDownload, token_);
+  if (now >= phase_deadline_) {
+    // A part ends, the exchange goes on under its other deadlines.
+    bool whole = phase_token_ == &token_;
+    phase_deadline_ = kNever;
+    expire(phase_, *phase_token_);
+    if (whole) return;
+  }
   Instant next = std::min(total_deadline_, phase_deadline_);
   if (upload_) next = std::min(next, upload_->next_look_);
   if (download_) next = std::min(next, download_->next_look_);

@@ -67,13 +67,17 @@ class ExchangeTimer final : private io::Timer {
   ~ExchangeTimer() { disarm(); }
 
   /// Starts a phase with `limit` from now; zero: without a limit.
-  void begin(Phase phase, Duration limit) {
+  void begin(Phase phase, Duration limit) { begin(phase, limit, token_); }
+  /// The same for a phase whose end is the end of `part` alone, which lives at least as long as the phase.
+  void begin(Phase phase, Duration limit, io::CancelToken& part) {
     phase_ = phase;
+    phase_token_ = &part;
     phase_deadline_ = limit > Duration::zero() ? loop_.now() + limit : kNever;
     arm_for(phase_deadline_);
   }
   void end_phase() {
     phase_ = Phase::kNone;
+    phase_token_ = &token_;
     phase_deadline_ = kNever;
   }
   /// The whole exchange must end by then.
@@ -94,7 +98,7 @@ class ExchangeTimer final : private io::Timer {
     upload_ = download_ = nullptr;
     expired_ = Phase::kNone;
   }
-  /// The phase that cancelled the token, or kNone.
+  /// The phase that cancelled its token, or kNone.
   Phase expired() const { return expired_; }
 
  private:
@@ -103,11 +107,12 @@ class ExchangeTimer final : private io::Timer {
     if (deadline != kNever && (!armed() || deadline < io::Timer::deadline()))
       loop_.timers().arm(*this, deadline);
   }
-  void expire(Phase phase);
+  void expire(Phase phase, io::CancelToken& token);
   void on_timer() override;
 
   io::Loop& loop_;
   io::CancelToken& token_;
+  io::CancelToken* phase_token_ = &token_;
   Instant phase_deadline_ = kNever;
   Instant total_deadline_ = kNever;
   TransferWatch* upload_ = nullptr;

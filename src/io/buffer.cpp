@@ -26,7 +26,7 @@ Buffer* BufferPool::take(bool large) {
   uint32_t capacity = large ? kLargeBytes : kSmallBytes;
   auto* buffer = static_cast<Buffer*>(std::malloc(sizeof(Buffer) + capacity));
   if (!buffer) throw std::bad_alloc();
-  buffer->pool = this;
+  buffer->owner = this;
   buffer->next = nullptr;
   buffer->capacity = capacity;
   return buffer;

@@ -9,17 +9,27 @@
 
 namespace sluice::io {
 
-class BufferPool;
+struct Buffer;
+
+/// Who takes a buffer back once it is used.
+class BufferOwner {
+ public:
+  virtual void give_back(Buffer* buffer) = 0;
+
+ protected:
+  ~BufferOwner() = default;
+};
 
 struct Buffer {
-  BufferPool* pool;
+  BufferOwner* owner;
   Buffer* next;
   uint32_t capacity;
+  uint32_t size;  // free for whoever has the buffer
   char* data() { return reinterpret_cast<char*>(this + 1); }
 };
 
 /// Free lists of two sizes, the last one given back taken first, while it is warm. Not thread-safe.
-class BufferPool {
+class BufferPool final : public BufferOwner {
  public:
   static constexpr uint32_t kSmallBytes = 64 * 1024;
   static constexpr uint32_t kLargeBytes = 128 * 1024;
@@ -31,7 +41,7 @@ class BufferPool {
   ~BufferPool();
 
   Buffer* take(bool large);
-  void give_back(Buffer* buffer);
+  void give_back(Buffer* buffer) override;
   size_t lent() const { return lent_; }
 
  private:
@@ -72,7 +82,7 @@ class Lease {
   /// Forgets the first `count` bytes.
   void consume(size_t count) { begin_ += static_cast<uint32_t>(count); }
   void release() {
-    if (buffer_) buffer_->pool->give_back(buffer_);
+    if (buffer_) buffer_->owner->give_back(buffer_);
     buffer_ = nullptr;
     begin_ = end_ = 0;
   }

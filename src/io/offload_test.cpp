@@ -6,13 +6,13 @@
 #include <stdexcept>
 #include <string>
 
-#include "io/epoll/epoll_loop.h"
+#include "io/backend.h"
 #include "io/scope.h"
 
 namespace sluice::io {
 namespace {
 
-class OffloadTest : public testing::Test {
+class OffloadTest : public testing::TestWithParam<Backend> {
  protected:
   /// Until every task of the scope has ended.
   void run() {
@@ -24,7 +24,8 @@ class OffloadTest : public testing::Test {
     while (scope_.active() > 1) co_await loop_.yield();
     loop_.stop();
   }
-  EpollLoop loop_{1};
+  std::unique_ptr<SystemLoop> owned_ = make_loop(GetParam(), 1);
+  SystemLoop& loop_ = *owned_;
   TaskScope scope_;
 };
 
@@ -40,7 +41,7 @@ Task<> text_of_thread(OffloadPool& pool, Loop& loop, std::string& out, bool& oth
   out = *result;
 }
 
-TEST_F(OffloadTest, WorkRunsElsewhereAndItsAskerGoesOnAtHome) {
+TEST_P(OffloadTest, WorkRunsElsewhereAndItsAskerGoesOnAtHome) {
   OffloadPool pool(2, 4);
   std::string out;
   bool other_thread = false;
@@ -60,7 +61,7 @@ Task<> wait_for(OffloadPool& pool, Loop& loop, std::latch& go, int& done, int& f
     ++full;
 }
 
-TEST_F(OffloadTest, MoreThanTheQueueHoldsIsRefusedAtOnce) {
+TEST_P(OffloadTest, MoreThanTheQueueHoldsIsRefusedAtOnce) {
   OffloadPool pool(1, 2);
   std::latch go(1);
   int done = 0;
@@ -81,7 +82,7 @@ Task<> one_after_another(OffloadPool& pool, Loop& loop, int& done) {
   }
 }
 
-TEST_F(OffloadTest, WithoutAQueueAnIdleThreadTakesTheJob) {
+TEST_P(OffloadTest, WithoutAQueueAnIdleThreadTakesTheJob) {
   OffloadPool pool(1, 0);
   int done = 0;
   CurrentLoop current(loop_);
@@ -100,7 +101,7 @@ Task<> expect_throw(OffloadPool& pool, Loop& loop, std::string& what) {
   }
 }
 
-TEST_F(OffloadTest, ExceptionReachesTheAsker) {
+TEST_P(OffloadTest, ExceptionReachesTheAsker) {
   OffloadPool pool(1, 1);
   std::string what;
   CurrentLoop current(loop_);
@@ -108,6 +109,9 @@ TEST_F(OffloadTest, ExceptionReachesTheAsker) {
   run();
   EXPECT_EQ(what, "no");
 }
+
+INSTANTIATE_TEST_SUITE_P(EachBackend, OffloadTest, testing::Values(Backend::kEpoll, Backend::kUring),
+                         [](const auto& instance) { return std::string(backend_name(instance.param)); });
 
 }  // namespace
 }  // namespace sluice::io

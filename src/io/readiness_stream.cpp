@@ -154,18 +154,25 @@ void ReadinessStream::on_readiness(Events events) {
   bool others = events.input && (reader_ || observer_);
   if (writer_ && events.output) on_output(!others);
   if (!others) return;
-  if (reader_) return on_input();
+  // Of a break both hear: the reader gets what came before it.
+  bool both = reader_ && observer_ && events.broken;
+  if (reader_ && !both) return on_input(true);
+  if (both) on_input(false);
   observer_->on_disturbed(events.broken);
 }
 
-void ReadinessStream::on_input() {
+void ReadinessStream::on_input(bool inline_resumption) {
   if (readable_result_) {
     *std::exchange(readable_result_, nullptr) = {};
   } else {
     if (!try_read(*read_result_)) return;
     read_result_ = nullptr;
   }
-  std::exchange(reader_, nullptr).resume();
+  std::coroutine_handle<> reader = std::exchange(reader_, nullptr);
+  if (inline_resumption)
+    reader.resume();
+  else
+    loop_.ready(reader);
 }
 
 void ReadinessStream::on_output(bool inline_resumption) {

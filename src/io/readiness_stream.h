@@ -64,7 +64,7 @@ class ReadinessStream : public Stream {
   void wait_readable(std::coroutine_handle<> waiter, Result<>* result) override;
   void wait_write(std::coroutine_handle<> waiter, Result<>* result) override;
   void on_cancel() override;
-  void on_input();
+  void on_input(bool inline_resumption);
   void on_output(bool inline_resumption);
   bool finish_output();
   bool send_pieces(Result<>& result);

@@ -10,6 +10,7 @@
 #include "io/scope.h"
 #include "io/sim/sim_world.h"
 #include "io/sleep.h"
+#include "io/uring/uring_loop.h"
 
 namespace sluice::io::fixture {
 
@@ -58,6 +59,7 @@ struct SystemBackend {
   }
 };
 using EpollBackend = SystemBackend<EpollLoop>;
+using UringBackend = SystemBackend<UringLoop>;
 
 struct Pair {
   std::unique_ptr<Stream> client;

@@ -33,7 +33,8 @@ struct SlowSimBackend : fixture::SimBackend {
     return options;
   }
 };
-using Backends = testing::Types<fixture::EpollBackend, fixture::SimBackend, SlowSimBackend>;
+using Backends =
+    testing::Types<fixture::EpollBackend, fixture::UringBackend, fixture::SimBackend, SlowSimBackend>;
 TYPED_TEST_SUITE(StreamContract, Backends);
 
 constexpr size_t kMoreThanAnyPipe = 32 << 20;
@@ -498,6 +499,26 @@ TYPED_TEST(StreamContract, ObserverHearsOfAResetWhileAWriteWaits) {
   auto told = this->backend_.await(reset_under_a_writer(this->loop_));
   ASSERT_FALSE(told.empty());
   EXPECT_TRUE(told.back());
+}
+
+Task<bool> reset_behind_the_last_bytes(Loop& loop) {
+  auto pair = co_await connect_pair(loop);
+  co_await settle(loop);
+  Watcher watcher;
+  pair.server->observe(&watcher);
+  TaskScope scope;
+  std::optional<ErrorCode> error;
+  scope.spawn(read_once(*pair.server, error));
+  co_await write_text(*pair.client, "x");
+  co_await break_off(pair.client, loop);
+  co_await scope.join();
+  EXPECT_FALSE(error) << "the bytes came first";
+  auto told = co_await wait_until(loop, [&] { return !watcher.told.empty(); });
+  co_return told&& watcher.told.back();
+}
+// Both may be told as one event; whoever then waits elsewhere for an answer must hear that nobody wants it.
+TYPED_TEST(StreamContract, ObserverHearsOfAResetThatCameWithTheBytesForAReader) {
+  EXPECT_TRUE(this->backend_.await(reset_behind_the_last_bytes(this->loop_)));
 }
 
 Task<bool> dirty_after_reads_that_fill(Loop& loop) {

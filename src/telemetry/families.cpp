@@ -101,6 +101,10 @@ Families::Families(Registry& registry) : registry_(registry) {
                                      .help = "Always 1; the labels tell what runs.",
                                      .kind = kGauge,
                                      .labels = {"version", "io"}});
+  io_backend_ = registry.add_family({.name = "sluice_io_backend",
+                                     .help = "Always 1; the labels tell what workers do I/O with, and why.",
+                                     .kind = kGauge,
+                                     .labels = {"backend", "reason"}});
   reloads_ = {registry.resolve(reloads, {})};
   config_revision_ = {registry.resolve(revision, {})};
   log_dropped_ = {registry.resolve(dropped, {})};
@@ -135,6 +139,10 @@ Gauge Families::worker_busy_ppm(uint32_t worker) {
 
 Gauge Families::build_info(std::string_view version, std::string_view io) {
   return {registry_.resolve(build_info_, {version, io})};
+}
+
+Gauge Families::io_backend(std::string_view backend, std::string_view reason) {
+  return {registry_.resolve(io_backend_, {backend, reason})};
 }
 
 }  // namespace sluice::telemetry

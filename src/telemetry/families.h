@@ -77,6 +77,7 @@ class Families {
   Gauge worker_busy_ppm(uint32_t worker);
   /// Always 1; `io` is the back-end's name.
   Gauge build_info(std::string_view version, std::string_view io);
+  Gauge io_backend(std::string_view backend, std::string_view reason);
 
   /// For a worker's tables: errors that the gateway answered by `code`, and limits (contract: "everything has
   /// one") hit.
@@ -86,7 +87,8 @@ class Families {
  private:
   Registry& registry_;
   Registry::FamilyId requests_, request_seconds_, refused_, connections_, upstream_requests_,
-      upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, busy_ratio_, build_info_;
+      upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, busy_ratio_, build_info_,
+      io_backend_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;
   Counter log_dropped_;

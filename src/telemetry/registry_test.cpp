@@ -218,6 +218,7 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
   worker.set(families.config_revision(), 7);
   worker.set(families.worker_busy_ppm(1), 500'000);
   worker.set(families.build_info("0.1.0", "epoll"), 1);
+  worker.set(families.io_backend("epoll", "configured"), 1);
   std::string text = registry.scrape();
   for (std::string_view line : {
            R"(sluice_requests_total{api="users",route="read",code_class="2xx"} 1)",
@@ -237,9 +238,10 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
            "sluice_log_dropped_total 0",
            R"(sluice_worker_busy_ratio{worker="1"} 0.5)",
            R"(sluice_build_info{version="0.1.0",io="epoll"} 1)",
+           R"(sluice_io_backend{backend="epoll",reason="configured"} 1)",
        })
     EXPECT_TRUE(has_line(text, line)) << line << "\n" << text;
-  EXPECT_EQ(lines_of(text, "# TYPE "), 15u);
+  EXPECT_EQ(lines_of(text, "# TYPE "), 16u);
 }
 
 }  // namespace

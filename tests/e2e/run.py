@@ -146,11 +146,13 @@ def main():
     parser.add_argument("--binary", default=str(ROOT / "build/release/sluice"))
     parser.add_argument("--root", type=pathlib.Path, default=ROOT, help="where README.md, docs and examples are")
     parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--io", choices=["auto", "epoll", "io_uring"], default="auto", help="the gateway's I/O back-end")
     parser.add_argument("--front", choices=["gateway", "nginx"], default="gateway")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--keep", action="store_true", help="keep the folders of failed tests")
     parser.add_argument("-v", "--verbose", action="store_true", help="name the passed tests too")
     options = parser.parse_args()
+    os.environ["E2E_IO"] = options.io  # before the harness is imported
     tests = discover(options.words)
     if options.list:
         print("\n".join(name for name, _ in tests))

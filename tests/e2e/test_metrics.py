@@ -83,7 +83,7 @@ def test_names_and_types(t):
                        ("sluice_connections", "gauge"), ("sluice_upstream_requests_total", "counter"),
                        ("sluice_upstream_seconds", "histogram"), ("sluice_upstream_connections", "gauge"),
                        ("sluice_reloads_total", "counter"), ("sluice_config_revision", "gauge"), ("sluice_log_dropped_total", "counter"),
-                       ("sluice_build_info", "gauge"), ("sluice_limit_hits_total", "counter"), ("sluice_limited_total", "counter"),
+                       ("sluice_build_info", "gauge"), ("sluice_io_backend", "gauge"), ("sluice_limit_hits_total", "counter"), ("sluice_limited_total", "counter"),
                        ("sluice_retries_total", "counter")):
         with t.case(name):
             check.equal(metrics.types.get(name), kind, "type")

@@ -30,7 +30,7 @@ class Checker {
 
   void check(const Call& call) {
     call_ = &call;
-    last_ = call.servings.empty() ? nullptr : call.servings.back();
+    last_ = last_try(call, call.head.fields.value("x-sim-serving"));
     excuse_ = find_excuse();
     check_deed();
     if (call.outcome == Outcome::kUnsent) return check_unsent();
@@ -162,6 +162,20 @@ class Checker {
           seconds(last_->left_at - call.left_at));
   }
 
+  /// Servings stand in the order in which they reached upstreams: a try that was given up for its time may
+  /// get there after the one that took its place, if its way was harmed. Then the one that was passed on
+  /// counts.
+  const Serving* last_try(const Call& call, std::string_view passed) const {
+    if (call.servings.empty()) return nullptr;
+    const Serving* last = call.servings.back();
+    if (!run_.document.retry_timeout) return last;
+    for (size_t i = call.servings.size(); i-- > 0;) {
+      if (std::to_string(call.servings[i]->number) == passed) return call.servings[i];
+      if (!call.servings[i]->harmed) break;
+    }
+    return last;
+  }
+
   /// How often it was tried.
   void check_tries() {
     size_t tries = call_->servings.size();
@@ -171,7 +185,8 @@ class Checker {
     for (size_t i = 0; i + 1 < tries; ++i) {
       const Serving& serving = *call_->servings[i];
       bool by_status = serving.status == 503 && run_.document.retry_503 && serving.upstream == "main";
-      if (serving.answered && !by_status && !serving.harmed && !serving.confused)
+      bool overtaken = run_.document.retry_timeout && call_->servings[i + 1]->harmed;
+      if (serving.answered && !by_status && !serving.harmed && !serving.confused && !overtaken)
         add(Invariant::kAtMostOnce, "it was answered at {} and sent again", serving.target);
       if (!run_.calm || !run_.ledger.losses.empty() || serving.reused) continue;
       bool broken = serving.deed == UpstreamDeed::kReset || serving.deed == UpstreamDeed::kEnd;

@@ -12,6 +12,8 @@ struct Regression {
 };
 
 inline constexpr Regression kRegressions[] = {
+    {646, "a 304 whose upstream then closes a connection that it did not say it would close"},
+    {5078, "a try given up for its time that reached its upstream after the one in its place"},
     {755, "a client that resets right behind its request; its upstream stays silent"},
     {1283, "half a head, pipelined behind a request whose time runs out"},
     {3170, "input that was read before its event came let an idle connection sleep through the drain"},

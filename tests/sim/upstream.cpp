@@ -179,6 +179,10 @@ io::Task<bool> UpstreamServer::serve_one(Connection& connection) {
   bool goes_on = co_await answer(connection, *serving, plan);
   serving->harmed |= stream_harmed(loop_.world(), *connection.stream);
   if (goes_on && serving->early) goes_on = co_await read_body(connection, *serving, decoder, body);
+  // An answer without a body does not show that its connection ends with it: it may be kept, and lost.
+  if (plan.closes && !plan.says_close &&
+      (serving->call->method == "HEAD" || serving->rule.framing == Framing::kNone))
+    connection.noise_at = loop_.now();
   if (!goes_on) co_return false;
   goes_on = co_await idle(connection, plan);
   co_return goes_on;

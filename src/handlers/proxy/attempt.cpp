@@ -81,7 +81,7 @@ std::string_view Attempt::write_head() {
 void Attempt::await_head() {
   upload_done_ = true;
   if (!head_received_)
-    exchange_.server.timer.begin(http::Phase::kUpstreamHead, upstream_.timeouts.response_head);
+    exchange_.server.timer.begin(http::Phase::kUpstreamHead, upstream_.timeouts.response_head, token_);
 }
 
 io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
@@ -191,7 +191,7 @@ io::Task<> Attempt::upload(std::string_view head) {
 Failure Attempt::failure_of_cancellation() {
   Failure failure{.result = UpstreamResult::kCancelled, .refusal = kClientGone, .upstream_fault = false};
   http::ServerExchange& server = exchange_.server;
-  if (server.token.reason() == io::CancelReason::kDeadline) {
+  if (token_.reason() == io::CancelReason::kDeadline) {
     switch (server.timer.expired()) {
       case http::Phase::kUpload:
         if (source_stalled_) {

@@ -98,6 +98,30 @@ TEST_F(ProxyFailures, ConnectingHasItsTime) {
   EXPECT_EQ(world.now() - began, 300ms);
 }
 
+TEST_F(ProxyFailures, ASlowHeadGoesOnToTheNextTargetWhereThatIsAskedFor) {
+  start(proxying({9000, 9001}, "timeouts: { response_head: 3s }, retry: { attempts: 2, on: [timeout] }"));
+  ScriptedUpstream silent(world, upstream_loop, target(9000), [](UpstreamPeer&) {});
+  ScriptedUpstream second(world, upstream_loop, target(9001), ScriptedUpstream::answering("x"));
+  Instant began = world.now();
+  EXPECT_EQ(get("/").body, "x");
+  EXPECT_EQ(world.now() - began, 3s);
+  EXPECT_EQ(tries("timeout"), "1");
+  EXPECT_EQ(retries("timeout"), "1");
+  Answer answer = ask(request("POST", "/"));
+  EXPECT_EQ(answer.status == 504 || answer.body == "x", true);
+  EXPECT_EQ(retries("timeout"), "1") << "a POST may have been done already";
+}
+
+TEST_F(ProxyFailures, TheWholeTimeBoundsRetriesOfSlowHeads) {
+  start(proxying({9000}, "timeouts: { response_head: 3s }, retry: { attempts: 9, on: [timeout] }",
+                 "timeouts: { total: 7s }"));
+  ScriptedUpstream silent(world, upstream_loop, target(9000), [](UpstreamPeer&) {});
+  Instant began = world.now();
+  EXPECT_EQ(get("/").status, 504);
+  EXPECT_EQ(world.now() - began, 7s);
+  EXPECT_EQ(retries("timeout"), "2");
+}
+
 TEST_F(ProxyFailures, ANameWithoutAddressIs503) {
   start(
       "version: 1\ngateway: { listen: [ { name: plain, address: 127.0.0.1:80 } ] }\n"

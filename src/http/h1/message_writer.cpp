@@ -18,11 +18,44 @@ class Pieces {
   }
   std::span<const iovec> all() const { return {pieces_, count_}; }
   bool empty() const { return count_ == 0; }
+  size_t bytes() const {
+    size_t total = 0;
+    for (size_t i = 0; i < count_; ++i) total += pieces_[i].iov_len;
+    return total;
+  }
   void clear() { count_ = 0; }
 
  private:
   iovec pieces_[5];
   size_t count_ = 0;
+};
+
+/// What one write sends: several small pieces as one, for a system call with a list costs more than copying
+/// them. The memory is the loop's, and lives until the write has ended.
+class Joined {
+ public:
+  explicit Joined(const Pieces& pieces) : pieces_(pieces.all()) {
+    size_t total = pieces_.size() > 1 ? pieces.bytes() : 0;
+    if (total == 0 || total > kMostBytes) return;
+    one_ = {io::allocate_frame(total), total};
+    char* at = static_cast<char*>(one_.iov_base);
+    for (const iovec& piece : pieces_) {
+      std::memcpy(at, piece.iov_base, piece.iov_len);
+      at += piece.iov_len;
+    }
+    pieces_ = {&one_, 1};
+  }
+  Joined(const Joined&) = delete;
+  Joined& operator=(const Joined&) = delete;
+  ~Joined() {
+    if (one_.iov_base) io::release_frame(one_.iov_base, one_.iov_len);
+  }
+  std::span<const iovec> all() const { return pieces_; }
+
+ private:
+  static constexpr size_t kMostBytes = 2048;
+  std::span<const iovec> pieces_;
+  iovec one_{};
 };
 
 }  // namespace
@@ -47,7 +80,8 @@ io::Task<WriteResult> write_message(io::Loop& loop, io::Stream& sink, std::strin
     if (framed) pieces.add(kChunkEnd);
     if (chunked) pieces.add(kLastChunk);
     watch.waiting = Waiting::kSink;
-    auto written = co_await sink.write(pieces.all());
+    Joined joined(pieces);
+    auto written = co_await sink.write(joined.all());
     watch.waiting = Waiting::kNobody;
     result.anything_written = true;
     if (!written) {
@@ -101,7 +135,8 @@ io::Task<WriteResult> write_message(io::Loop& loop, io::Stream& sink, std::strin
     }
     if (!pieces.empty()) {
       watch.waiting = Waiting::kSink;
-      auto written = co_await sink.write(pieces.all());
+      Joined joined(pieces);
+      auto written = co_await sink.write(joined.all());
       pieces.clear();
       result.anything_written = true;
       if (!written) {

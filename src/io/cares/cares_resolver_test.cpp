@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <functional>
 
-#include "io/epoll/socket_address.h"
 #include "io/scope.h"
 #include "io/sleep.h"
+#include "io/socket_address.h"
 
 namespace sluice::io {
 namespace {

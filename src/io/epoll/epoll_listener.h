@@ -2,11 +2,10 @@
 #pragma once
 
 #include "io/epoll/epoll_loop.h"
+#include "io/socket.h"
 
 namespace sluice::io {
 
-/// When descriptors run out, one kept in reserve is given up for a moment, so that a connection that cannot
-/// be served is closed at once instead of waiting in the kernel's queue for ever.
 class EpollListener final : public Listener, private EpollTarget {
  public:
   ~EpollListener() override;
@@ -21,11 +20,10 @@ class EpollListener final : public Listener, private EpollTarget {
   void wait_accept(std::coroutine_handle<> waiter, Result<std::unique_ptr<Stream>>* result) override;
   void on_events(uint32_t events) override;
   void on_cancel() override;
-  void shed_one();
 
   EpollLoop& loop_;
   int descriptor_;
-  int reserve_;
+  ReserveDescriptor reserve_;
   bool readable_ = false;
   std::coroutine_handle<> acceptor_;
   Result<std::unique_ptr<Stream>>* result_ = nullptr;

@@ -1,7 +1,6 @@
 #include "io/epoll/epoll_loop.h"
 
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,12 +12,6 @@
 namespace sluice::io {
 
 namespace {
-
-int64_t read_clock(clockid_t clock) {
-  timespec t;
-  clock_gettime(clock, &t);
-  return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
-}
 
 int check(int descriptor, const char* what) {
   if (descriptor < 0) throw std::system_error(errno, std::system_category(), what);
@@ -41,7 +34,7 @@ class EpollLoop::Waker final : public EpollTarget {
   EpollLoop& loop_;
 };
 
-EpollLoop::EpollLoop(uint64_t seed) : Loop(seed) {
+EpollLoop::EpollLoop(uint64_t seed) : SystemLoop(seed) {
   epoll_ = check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   wake_ = check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
   waker_ = std::make_unique<Waker>(*this);
@@ -55,52 +48,15 @@ EpollLoop::~EpollLoop() {
   close(epoll_);
 }
 
-void EpollLoop::update_time() {
-  Instant now{Duration(read_clock(CLOCK_MONOTONIC))};
-  if (now - wall_checked_ > std::chrono::milliseconds(100)) {
-    wall_checked_ = now;
-    wall_offset_ = Duration(read_clock(CLOCK_REALTIME)) - now.time_since_epoch();
-  }
-  set_time(now, WallTime(now.time_since_epoch() + wall_offset_));
-}
-
-void EpollLoop::run() {
-  CurrentLoop current(*this);
-  stopped_ = false;
-  update_time();
-  busy_since_ = now();
-  while (!stopped_) {
-    timers().advance(now());
-    run_ready();
-    if (!stopped_) wait_and_dispatch();
-  }
-}
-
-void EpollLoop::wait_and_dispatch() {
-  int timeout = 0;
-  if (!has_ready()) {
-    Instant next = timers().next_due();
-    if (next == kNever) {
-      timeout = -1;
-    } else if (next > now()) {
-      // Rounded up: a turn that comes too early finds nothing due and spins.
-      int64_t ms = ((next - now()).count() + 999'999) / 1'000'000;
-      timeout = static_cast<int>(std::min<int64_t>(ms, 60'000));
-    }
-  }
-  if (timeout != 0) {
-    add_busy(read_clock(CLOCK_MONOTONIC) - busy_since_.time_since_epoch().count());
-    if (observer()) observer()->before_wait();
-  } else if (observer()) {
-    observer()->between_turns();
-  }
-  int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout);
-  update_time();
-  if (timeout != 0) {
-    busy_since_ = now();
-    if (observer()) observer()->after_wait();
-  }
+void EpollLoop::wait(Duration timeout) {
+  // Rounded up: a turn that comes too early finds nothing due and spins.
+  int64_t ms = -1;
+  if (timeout != kForever) ms = std::min<int64_t>((timeout.count() + 999'999) / 1'000'000, 60'000);
+  int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), static_cast<int>(ms));
   event_count_ = std::max(count, 0);
+}
+
+void EpollLoop::dispatch() {
   for (next_event_ = 0; next_event_ < event_count_;) {
     epoll_event& event = events_[static_cast<size_t>(next_event_++)];
     if (event.data.ptr) static_cast<EpollTarget*>(event.data.ptr)->on_events(event.events);

@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "io/loop.h"
+#include "io/system_loop.h"
 
 namespace sluice::io {
 
@@ -19,16 +19,11 @@ class EpollTarget {
   ~EpollTarget() = default;
 };
 
-class EpollLoop final : public Loop {
+class EpollLoop final : public SystemLoop {
  public:
   /// Throws std::system_error when the system refuses an epoll or event descriptor.
   explicit EpollLoop(uint64_t seed);
   ~EpollLoop() override;
-
-  /// Until `stop`, on the calling thread.
-  void run();
-  /// From the loop's own thread: `run` returns after this turn.
-  void stop() { stopped_ = true; }
 
   Result<std::unique_ptr<Listener>> listen(const Address& address, ListenOptions options) override;
   Task<Result<std::unique_ptr<Stream>>> connect(Address address, CancelToken& token) override;
@@ -41,20 +36,16 @@ class EpollLoop final : public Loop {
 
  private:
   class Waker;
-  void update_time();
-  void wait_and_dispatch();
+  void wait(Duration timeout) override;
+  void dispatch() override;
   void wake() override;
 
   int epoll_ = -1;
   int wake_ = -1;
-  bool stopped_ = false;
   std::unique_ptr<Waker> waker_;
   std::array<epoll_event, 256> events_;
   int next_event_ = 0;
   int event_count_ = 0;
-  Instant busy_since_{};  // when the last wait ended
-  Instant wall_checked_{};
-  Duration wall_offset_{};  // wall time minus loop time
 };
 
 }  // namespace sluice::io

@@ -5,7 +5,7 @@ import os
 import subprocess
 import traceback
 
-from harness import patience, ports, raw
+from harness import patience, ports, raw, seccomp
 from harness.curl import curl
 from harness.gateway import Gateway
 from harness.nginx import Nginx
@@ -51,7 +51,7 @@ class Context:
     def gateway(self, entities=ONE_UPSTREAM, values=None, **more):
         """`values` fill @name@ in the entities: an upstream stands for its port."""
         values = {name: getattr(value, "port", value) for name, value in (values or {}).items()}
-        known = ("arguments", "environment", "open_files", "more_listeners", "whole_file")
+        known = ("arguments", "environment", "open_files", "refused_call", "more_listeners", "whole_file")
         options = {key: more.pop(key) for key in known if key in more}
         gateway = None
         try:
@@ -93,10 +93,11 @@ class Context:
         """A client for tables whose subject is not the connection: it connects anew when it must."""
         return self.client(target, reconnect=True, **more)
 
-    def sluice(self, *arguments, stdin=None, environment=None, cwd=None, timeout=30):
+    def sluice(self, *arguments, stdin=None, environment=None, cwd=None, timeout=30, refused_call=None):
         """Runs a subcommand to its end."""
         return subprocess.run([self.binary, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout,
-                              cwd=cwd or self.folder, env={**os.environ, "NO_COLOR": "1", **(environment or {})})
+                              cwd=cwd or self.folder, env={**os.environ, "NO_COLOR": "1", **(environment or {})},
+                              preexec_fn=(lambda: seccomp.refuse(*refused_call)) if refused_call else None)
 
     def file(self, name, text):
         path = os.path.join(self.folder, name)

@@ -6,10 +6,11 @@ import resource
 import signal
 import subprocess
 
-from harness import patience, ports, raw
+from harness import patience, ports, raw, seccomp
 from harness.metrics import Metrics
 
 DEFAULTS = {
+    "io": os.environ.get("E2E_IO", "auto"),  # run.py --io
     "workers": "2",
     "drain": "{ delay: 0s, timeout: 5s }",
     "access_log": "{ format: json, path: stdout }",
@@ -27,7 +28,7 @@ def fill_in(text, values):
 class Gateway:
     """`entities` is the YAML below `gateway:`; `settings` are lines of the `gateway:` section (YAML text, None: leave out)."""
 
-    def __init__(self, context, entities, values=None, settings=None, arguments=(), environment=None, open_files=None,
+    def __init__(self, context, entities, values=None, settings=None, arguments=(), environment=None, open_files=None, refused_call=None,
                  more_listeners=(), whole_file=None):
         self.context, self.values, self.settings = context, dict(values or {}), {**DEFAULTS, **(settings or {})}
         self.port, self.status_port = ports.free_port(), ports.free_port()
@@ -37,7 +38,13 @@ class Gateway:
         self.write(entities) if whole_file is None else self.write_whole(whole_file)
         self.stdout, self.stderr = os.path.join(self.folder, "stdout"), os.path.join(self.folder, "stderr")
         command = [context.binary, "run", *arguments, self.file]
-        limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))) if open_files else None
+
+        def limit():
+            if open_files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+            if refused_call:
+                seccomp.refuse(*refused_call)
+
         self.process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL,
                                         stdout=open(self.stdout, "wb"), stderr=open(self.stderr, "wb"),
                                         env={**os.environ, "NO_COLOR": "1", **(environment or {})}, preexec_fn=limit)
