@@ -158,6 +158,7 @@ struct Serving {
   Call* call = nullptr;
   std::string upstream;
   std::string target;   // the server that it came to
+  uint32_t connection = 0;
   bool reused = false;  // not the first on its connection
   UpstreamDeed deed = UpstreamDeed::kAnswer;
   int status = 0;

@@ -185,15 +185,17 @@ class Checker {
     for (size_t i = 0; i + 1 < tries; ++i) {
       const Serving& serving = *call_->servings[i];
       bool by_status = serving.status == 503 && run_.document.retry_503 && serving.upstream == "main";
-      // Its time may have run out on the way, by a jump of the clock too.
-      bool overtaken = run_.document.retry_timeout && (call_->servings[i + 1]->harmed || !excuse_.empty());
+      const Serving& next = *call_->servings[i + 1];
+      // Its time was over when the clock jumped, and its answer came all the same.
+      bool jumped = run_.world.fault_log().world_harmed(call_->begun, next.begun);
+      bool overtaken = run_.document.retry_timeout && (next.harmed || jumped);
       if (serving.answered && !by_status && !serving.harmed && !serving.confused && !overtaken)
         add(Invariant::kAtMostOnce, "it was answered at {} and sent again", serving.target);
       if (!run_.calm || !run_.ledger.losses.empty() || serving.reused) continue;
       bool broken = serving.deed == UpstreamDeed::kReset || serving.deed == UpstreamDeed::kEnd;
       if (broken && !run_.document.retry_reset)
         add(Invariant::kAtMostOnce, "it was reset at {} and sent again", serving.target);
-      if (serving.upstream == "main" && serving.target == call_->servings[i + 1]->target)
+      if (serving.upstream == "main" && serving.target == next.target)
         add(Invariant::kUndisturbed, "it failed at {} and was sent there again", serving.target);
     }
   }

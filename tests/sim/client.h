@@ -37,6 +37,8 @@ class Client {
   Instant let_go_at() const { return let_go_at_; }
   bool idle() const { return idle_; }
   bool connected() const { return stream_ != nullptr; }
+  /// It has its last answer, and still sends the request.
+  bool still_sends() const { return connected() && !plan_.calls.back()->written; }
   /// Since when the last connection was; and whether it might have gone on being used.
   Instant idle_since() const { return std::max(idle_since_, plan_.calls.back()->sent); }
   bool finished_well() const;

@@ -13,7 +13,7 @@ namespace {
 constexpr Duration kLongestRun = std::chrono::hours(2);
 /// What is on its way when the gateway has gone arrives within this.
 constexpr Duration kNameTtl = std::chrono::seconds(1);
-constexpr Duration kLongestPause = std::chrono::minutes(1);
+constexpr Duration kSettleTime = std::chrono::seconds(20);
 
 class Run {
  public:
@@ -357,6 +357,8 @@ RunResult Run::go() {
   finish();
   bool over = violations_.found().empty();
   if (over) check_world_empty();
+  // What an upstream had sent may have been lost when it had closed its side.
+  for (Serving& serving : ledger_.servings) serving.harmed |= world_.harmed(serving.connection);
   RunView view{document_, profile_,         ledger_,  *gateway_,
                world_,    !profile_.faults, metrics_, gateway_->access_log()};
   // What was on its way when the upstream had closed may have been struck since.

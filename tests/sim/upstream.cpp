@@ -111,6 +111,7 @@ Serving* UpstreamServer::begin(Connection& connection, const Head& head) {
   ++requests_;
   serving.upstream = backend_.upstream;
   serving.target = backend_.ip;
+  serving.connection = io::SimWorld::connection_number(*connection.stream);
   serving.reused = connection.served++ > 0;
   serving.begun = loop_.now();
   serving.connection = io::SimWorld::connection_number(*connection.stream);
