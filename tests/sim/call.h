@@ -175,7 +175,6 @@ struct Serving {
   bool http10 = false;    // it was answered in HTTP/1.0
   bool said_continue = false;
   bool harmed = false;  // its connection drew a fault that excuses a failure
-  uint32_t connection = 0;
   int interim = 0;
   std::string request_id;
   uint64_t revision = 0;

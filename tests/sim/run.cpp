@@ -248,10 +248,7 @@ void Run::finish() {
 void Run::check_world_empty() {
   metrics_ = gateway_->services().registry.scrape();
   gateway_->destroy();
-  // An upstream that was pausing in an answer that nobody waits for any more finds out when it goes on.
-  world_.run_until(
-      [this] { return std::ranges::all_of(upstreams_, [](const auto& each) { return each->open() == 0; }); },
-      kLongestPause);
+  world_.run_for(kSettleTime);
   for (auto& upstream : upstreams_) {
     if (upstream->open() > 0 && !profile_.faults)
       violations_.add(Invariant::kGivenBack, "{} connections to {} are open after the gateway has ended",
@@ -361,8 +358,6 @@ RunResult Run::go() {
   for (Serving& serving : ledger_.servings) serving.harmed |= world_.harmed(serving.connection);
   RunView view{document_, profile_,         ledger_,  *gateway_,
                world_,    !profile_.faults, metrics_, gateway_->access_log()};
-  // What was on its way when the upstream had closed may have been struck since.
-  for (Serving& serving : ledger_.servings) serving.harmed |= world_.harmed(serving.connection);
   check_answers(view, violations_);
   if (!over) return result();  // what is left cannot be taken apart
   check_idle();

@@ -114,7 +114,6 @@ Serving* UpstreamServer::begin(Connection& connection, const Head& head) {
   serving.connection = io::SimWorld::connection_number(*connection.stream);
   serving.reused = connection.served++ > 0;
   serving.begun = loop_.now();
-  serving.connection = io::SimWorld::connection_number(*connection.stream);
   serving.confused = connection.noise_at != kNever;
   if (connection.accepted > retired_)
     violations_.add(Invariant::kUndisturbed, "exchange {} reached {}, which its name does not have any more",
