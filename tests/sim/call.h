@@ -157,7 +157,7 @@ struct Serving {
   uint32_t number = 0;
   Call* call = nullptr;
   std::string upstream;
-  std::string target;   // the server that it came to
+  std::string target;  // the server that it came to
   uint32_t connection = 0;
   bool reused = false;  // not the first on its connection
   UpstreamDeed deed = UpstreamDeed::kAnswer;
