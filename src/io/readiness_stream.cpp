@@ -34,6 +34,7 @@ bool ReadinessStream::try_read(Result<Lease>& result) {
   Lease lease(buffer, static_cast<uint32_t>(std::max<ssize_t>(n, 0)));
   if (n > 0) {
     bytes_read_ += static_cast<uint64_t>(n);
+    read_at_ = loop_.now();
     bool full = static_cast<uint32_t>(n) == buffer->capacity;
     if (!full && !hung_up_) readable_ = false;
     unsure_ = full;
@@ -163,6 +164,8 @@ void ReadinessStream::on_readiness(Events events) {
 
 void ReadinessStream::on_input(bool inline_resumption) {
   if (readable_result_) {
+    // What the event tells of may have been read earlier in this turn: an idle connection must not wake.
+    if (read_at_ == loop_.now() && !has_input()) return;
     *std::exchange(readable_result_, nullptr) = {};
   } else {
     if (!try_read(*read_result_)) return;

@@ -78,6 +78,7 @@ class ReadinessStream : public Stream {
   Result<>* write_result_ = nullptr;
   std::span<const iovec> pieces_;  // of a waiting write
   size_t pieces_done_ = 0;         // bytes of `pieces_` that are out
+  Instant read_at_{};              // the turn of the last read that brought bytes
   Address peer_;
   bool readable_ = false;  // an event said so and no read has come up short since
   bool unsure_ = false;    // `readable_` may hold no more: the last read filled its buffer exactly, or had
