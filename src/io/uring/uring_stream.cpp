@@ -137,6 +137,8 @@ void UringStream::on_polled(int result) {
   listen();
   if (end_ ? !broken_ : !polling_) return;  // known, or the receive in flight tells the same
   if (!events) return;                      // cancelled
+  // What the poll tells of may have been fetched earlier in this turn: an idle connection must not wake.
+  if (readable_result_ && !hung_up_ && fetched_at_ == loop_.now() && !socket_has_input(descriptor_)) return;
   readable_ = true;
   unsure_ = false;
   tell(events & (POLLHUP | POLLERR));
@@ -223,6 +225,7 @@ bool UringStream::fetch(Result<Lease>& result) {
   if (n > 0) {
     bytes_read_ += static_cast<uint64_t>(n);
     auto bytes = static_cast<uint32_t>(n);
+    fetched_at_ = loop_.now();
     bool full = bytes == buffer->capacity;
     if (!full && !hung_up_) readable_ = false;
     unsure_ = full;

@@ -86,6 +86,7 @@ class UringStream final : public Stream, private UringTarget {
   uint8_t kept_lent_ = 0;    // buffers of the ring among the kept ones
   uint8_t full_reads_ = 0;   // while polling, as in EpollStream
   uint8_t small_reads_ = 0;  // while polling, in a row
+  Instant fetched_at_{};     // the turn of the last fetch that brought bytes
   Buffer* kept_ = nullptr;   // received and not read yet, in order
   Buffer* last_kept_ = nullptr;
   std::coroutine_handle<> reader_;
