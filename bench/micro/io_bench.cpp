@@ -245,7 +245,7 @@ void idle_connection(benchmark::State& state) {
   IdleHandler handler;
   for (auto _ : state) {
     EpollLoop loop(1);
-    IntrusiveList<http::h1::ServerConnection> connections;
+    http::Connections connections;
     TaskScope scope;
     TaskScope stopping;
     std::array<int, kConnections> clients;

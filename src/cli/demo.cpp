@@ -9,7 +9,7 @@
 
 #include "cli/demo_config.h"
 #include "http/date.h"
-#include "http/h1/accept_loop.h"
+#include "http/plain_acceptor.h"
 #include "io/epoll/epoll_loop.h"
 #include "io/scope.h"
 
@@ -47,11 +47,10 @@ class Backend final : public http::RequestHandler {
   }
 
   io::Task<> accept(io::Listener& listener, io::CancelToken& token) {
-    http::h1::AcceptTarget target{loop_, *this, 0, connections_, scope_};
-    co_await http::h1::accept_connections(listener, target, token);
+    co_await io::accept_connections(loop_, listener, acceptor_, token);
   }
   void drain() {
-    connections_.for_each([](http::h1::ServerConnection& connection) { connection.drain(); });
+    connections_.for_each([](http::Connection& connection) { connection.drain(); });
   }
   io::TaskScope& scope() { return scope_; }
 
@@ -86,8 +85,9 @@ class Backend final : public http::RequestHandler {
   http::Limits limits_;
   http::ServerTimeouts timeouts_;
   http::DateCache date_;
-  IntrusiveList<http::h1::ServerConnection> connections_;
+  http::Connections connections_;
   io::TaskScope scope_;
+  http::PlainAcceptor acceptor_{loop_, *this, 0, connections_, scope_};
 };
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "http/h1/accept_loop.h"
 #include "http/problem.h"
 
 namespace sluice::gateway {
@@ -30,8 +29,7 @@ io::Result<> StatusServer::listen(const io::Address& address) {
   if (!listener) return std::unexpected(listener.error());
   listener_ = std::move(*listener);
   listener_->bind(token_);
-  http::h1::AcceptTarget target{loop_, *this, 0, connections_, scope_};
-  scope_.spawn(http::h1::accept_connections(*listener_, target, token_));
+  scope_.spawn(io::accept_connections(loop_, *listener_, acceptor_, token_));
   return {};
 }
 
@@ -43,7 +41,7 @@ bool StatusServer::admit(const io::Address&) {
 
 void StatusServer::stop() {
   token_.cancel(io::CancelReason::kDrain);
-  connections_.for_each([](http::h1::ServerConnection& connection) { connection.drain(); });
+  connections_.for_each([](http::Connection& connection) { connection.drain(); });
 }
 
 io::Task<> StatusServer::join() { co_await scope_.join(); }

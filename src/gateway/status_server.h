@@ -8,7 +8,7 @@
 
 #include "base/intrusive_list.h"
 #include "http/date.h"
-#include "http/h1/server_connection.h"
+#include "http/plain_acceptor.h"
 #include "http/server.h"
 #include "io/loop.h"
 #include "io/scope.h"
@@ -49,8 +49,9 @@ class StatusServer final : public http::RequestHandler {
   http::DateCache date_;
   std::unique_ptr<io::Listener> listener_;
   io::CancelToken token_;
-  IntrusiveList<http::h1::ServerConnection> connections_;
+  http::Connections connections_;
   io::TaskScope scope_;
+  http::PlainAcceptor acceptor_{loop_, *this, 0, connections_, scope_};
 };
 
 }  // namespace sluice::gateway

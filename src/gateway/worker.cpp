@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "http/h1/accept_loop.h"
 #include "telemetry/process_log.h"
 
 namespace sluice::gateway {
@@ -82,9 +81,7 @@ void Worker::forget_moved() {
 }
 
 void Worker::serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings) {
-  auto listening = std::make_unique<Listening>();
-  listening->settings = settings;
-  listening->connections = services_.metrics.connections(settings.name);
+  auto listening = std::make_unique<Listening>(*this, settings);
   listening->listener = std::move(listener);
   listening->listener->bind(listening->token);
   listening_.push_back(std::move(listening));
@@ -92,8 +89,7 @@ void Worker::serve(std::unique_ptr<io::Listener> listener, const ListenerSetting
 }
 
 io::Task<> Worker::accept_from(Listening& listening) {
-  http::h1::AcceptTarget target{loop_, *this, listening.settings.number, connections_, scope_};
-  co_await http::h1::accept_connections(*listening.listener, target, listening.token);
+  co_await io::accept_connections(loop_, *listening.listener, listening.acceptor, listening.token);
   listening.listener.reset();
 }
 
@@ -105,11 +101,11 @@ void Worker::publish(const SnapshotChange& change) {
 
 void Worker::drain() {
   for (auto& listening : listening_) listening->token.cancel(io::CancelReason::kDrain);
-  connections_.for_each([](http::h1::ServerConnection& connection) { connection.drain(); });
+  connections_.for_each([](http::Connection& connection) { connection.drain(); });
 }
 
 void Worker::cancel_all(io::CancelReason reason) {
-  connections_.for_each([&](http::h1::ServerConnection& connection) { connection.cancel(reason); });
+  connections_.for_each([&](http::Connection& connection) { connection.cancel(reason); });
 }
 
 io::Task<> Worker::join() {

@@ -16,7 +16,7 @@
 #include "gateway/services.h"
 #include "gateway/snapshot.h"
 #include "http/date.h"
-#include "http/h1/server_connection.h"
+#include "http/plain_acceptor.h"
 #include "http/server.h"
 #include "io/loop.h"
 #include "io/scope.h"
@@ -77,10 +77,16 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
 
  private:
   struct Listening {
-    ListenerSettings settings;
+    Listening(Worker& worker, const ListenerSettings& listener_settings)
+        : settings(listener_settings),
+          connections(worker.services_.metrics.connections(settings.name)),
+          acceptor(worker.loop_, worker, settings.number, worker.connections_, worker.scope_) {}
+
+    const ListenerSettings settings;
     telemetry::Group<telemetry::Gauge, telemetry::ConnectionState> connections;
     std::unique_ptr<io::Listener> listener;
     io::CancelToken token;
+    http::PlainAcceptor acceptor;
   };
 
   /// True: the worker is behind, and this request has waited for too long already.
@@ -121,7 +127,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   QueueDelay queue_delay_;
   http::DateCache date_;
   std::vector<std::unique_ptr<Listening>> listening_;
-  IntrusiveList<http::h1::ServerConnection> connections_;
+  http::Connections connections_;
   io::TaskScope scope_;
 };
 

@@ -106,7 +106,7 @@ std::optional<Duration> ServerConnection::queue_delay(bool pipelined) const {
 
 // The frame of an idle connection: what would make it larger is in functions of its own.
 io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, RequestHandler& handler,
-                            uint16_t listener, IntrusiveList<ServerConnection>& connections) {
+                            uint16_t listener, Connections& connections) {
   ServerConnection connection(loop, std::move(stream), handler, listener);
   connections.push_back(connection);
   connection.timer_.begin(Phase::kHead, handler.timeouts().header);

@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include "base/intrusive_list.h"
+#include "http/connection.h"
 #include "http/exchange_timer.h"
 #include "http/server.h"
 #include "io/cancel.h"
@@ -15,22 +15,20 @@
 namespace sluice::http::h1 {
 
 /// What stays of a connection while it idles; one request at a time lives in a coroutine of its own.
-class ServerConnection final : public ListHook, private io::Stream::Observer {
+class ServerConnection final : public Connection, private io::Stream::Observer {
  public:
   ServerConnection(io::Loop& loop, std::unique_ptr<io::Stream> stream, RequestHandler& handler,
                    uint16_t listener);
   ~ServerConnection();
 
   /// The request in hand is answered with `Connection: close`; an idle connection ends at once.
-  void drain();
-  /// Ends everything now.
-  void cancel(io::CancelReason reason) { token_.cancel(reason); }
+  void drain() override;
+  void cancel(io::CancelReason reason) override { token_.cancel(reason); }
   bool active() const { return active_; }
 
  private:
   friend io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream,
-                                     RequestHandler& handler, uint16_t listener,
-                                     IntrusiveList<ServerConnection>& connections);
+                                     RequestHandler& handler, uint16_t listener, Connections& connections);
   friend class Http1Exchange;
   io::Task<bool> serve_request(bool pipelined);
   /// How late the request that begins now is; nothing when nobody asks, or when that is the client's own
@@ -54,6 +52,6 @@ class ServerConnection final : public ListHook, private io::Stream::Observer {
 
 /// Serves a connection until it ends; it is in `connections` meanwhile.
 io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, RequestHandler& handler,
-                            uint16_t listener, IntrusiveList<ServerConnection>& connections);
+                            uint16_t listener, Connections& connections);
 
 }  // namespace sluice::http::h1

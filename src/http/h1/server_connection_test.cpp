@@ -165,7 +165,7 @@ TEST_F(ServerConnectionTest, DrainEndsIdleConnections) {
   RawClient client(world, client_loop, address);
   client.send(get("/a"));
   world.run_for(1s);
-  connections.for_each([](ServerConnection& each) { each.drain(); });
+  connections.for_each([](Connection& each) { each.drain(); });
   world.run_for(1s);
   EXPECT_EQ(client.state, State::kEnded);
 }
@@ -174,7 +174,7 @@ TEST_F(ServerConnectionTest, DrainLetsTheRequestInHandFinish) {
   RawClient client(world, client_loop, address);
   client.send(get("/slow"));
   world.run_for(1s);
-  connections.for_each([](ServerConnection& each) { each.drain(); });
+  connections.for_each([](Connection& each) { each.drain(); });
   world.run_for(10s);
   EXPECT_THAT(handler.log, ElementsAre("GET /slow"));
   EXPECT_THAT(client.received, HasSubstr("Connection: close"));
@@ -188,7 +188,7 @@ TEST_F(ServerConnectionTest, DrainWithAPipelinedRequestDoesNotLoseTheResponse) {
   RawClient client(world, client_loop, address);
   client.send(get("/slow") + get("/a"));
   world.run_for(1s);
-  connections.for_each([](ServerConnection& each) { each.drain(); });
+  connections.for_each([](Connection& each) { each.drain(); });
   world.run_for(10s);
   EXPECT_THAT(client.received, EndsWith("\r\n\r\nok"));
   EXPECT_EQ(client.state, State::kEnded);
@@ -199,7 +199,7 @@ TEST_F(ServerConnectionTest, DrainWhileABodyIsSentAnswersWhatHasArrived) {
   RawClient client(world, client_loop, address, false);
   client.send(get("/big") + get("/a"));
   world.run_for(1s);
-  connections.for_each([](ServerConnection& each) { each.drain(); });
+  connections.for_each([](Connection& each) { each.drain(); });
   world.run_for(1s);
   EXPECT_EQ(handler.active, 1);
   client.read();

@@ -268,7 +268,7 @@ class ServerTest : public ::testing::TestWithParam<bool> {
   }
   ~ServerTest() override {
     accepting_.cancel(io::CancelReason::kDrain);
-    connections.for_each([](ServerConnection& each) { each.cancel(io::CancelReason::kShed); });
+    connections.for_each([](Connection& each) { each.cancel(io::CancelReason::kShed); });
     world.run();
     EXPECT_EQ(scope_.active(), 0u);
     EXPECT_EQ(handler.open, 0);
@@ -280,7 +280,7 @@ class ServerTest : public ::testing::TestWithParam<bool> {
   io::SimLoop& client_loop = world.add_loop();
   io::Address address = io::Address::loopback(80);
   PathHandler handler;
-  IntrusiveList<ServerConnection> connections;
+  Connections connections;
 
  private:
   io::Task<> accept_all() {

@@ -1,14 +1,16 @@
 // Fair accept: a flood of connections on one listener takes no more than its share of a loop.
-#include "http/h1/accept_loop.h"
+#include "http/plain_acceptor.h"
 
 #include <map>
 
 #include "http/h1/server_fixture.h"
 
-namespace sluice::http::h1::testing {
+namespace sluice::http::testing {
 namespace {
 
 constexpr int kFlood = 2000;
+
+using h1::testing::RawClient;
 
 /// Answers with 204; notes how many connections of each listener had come by then.
 class CountingHandler final : public RequestHandler {
@@ -37,20 +39,20 @@ class CountingHandler final : public RequestHandler {
   ServerTimeouts timeouts_;
 };
 
-class AcceptLoopTest : public ::testing::Test {
+class PlainAcceptorTest : public ::testing::Test {
  protected:
-  AcceptLoopTest() {
+  PlainAcceptorTest() {
     for (uint16_t i = 0; i < 2; ++i) {
       listeners_[i]->bind(token_);
-      AcceptTarget target{loop, handler, i, connections_, scope_};
-      scope_.spawn(accept_connections(*listeners_[i], target, token_));
+      acceptors_[i] = std::make_unique<PlainAcceptor>(loop, handler, i, connections_, scope_);
+      scope_.spawn(io::accept_connections(loop, *listeners_[i], *acceptors_[i], token_));
     }
   }
-  ~AcceptLoopTest() override {
+  ~PlainAcceptorTest() override {
     token_.cancel(io::CancelReason::kDrain);
     clients_token_.cancel(io::CancelReason::kShed);
     world.run();
-    connections_.for_each([](ServerConnection& each) { each.cancel(io::CancelReason::kShed); });
+    connections_.for_each([](Connection& each) { each.cancel(io::CancelReason::kShed); });
     world.run();
     EXPECT_EQ(scope_.active(), 0u);
     EXPECT_EQ(clients_.active(), 0u);
@@ -80,14 +82,15 @@ class AcceptLoopTest : public ::testing::Test {
 
   std::unique_ptr<io::Listener> listeners_[2] = {std::move(*loop.listen(flooded, {})),
                                                  std::move(*loop.listen(other, {}))};
-  IntrusiveList<ServerConnection> connections_;
+  std::unique_ptr<PlainAcceptor> acceptors_[2];
+  Connections connections_;
   io::CancelToken token_;
   io::CancelToken clients_token_;
   io::TaskScope scope_;
   io::TaskScope clients_;
 };
 
-TEST_F(AcceptLoopTest, AFloodOnOneListenerDoesNotKeepAnotherWaiting) {
+TEST_F(PlainAcceptorTest, AFloodOnOneListenerDoesNotKeepAnotherWaiting) {
   flood();
   RawClient client(world, client_loop, other);
   client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -97,7 +100,7 @@ TEST_F(AcceptLoopTest, AFloodOnOneListenerDoesNotKeepAnotherWaiting) {
   EXPECT_EQ(handler.came[0], kFlood);
 }
 
-TEST_F(AcceptLoopTest, AFloodDoesNotKeepConnectionsThatStandWaiting) {
+TEST_F(PlainAcceptorTest, AFloodDoesNotKeepConnectionsThatStandWaiting) {
   RawClient client(world, client_loop, flooded);
   world.run_until([&] { return handler.came[0] == 1; });
   flood();
@@ -106,7 +109,7 @@ TEST_F(AcceptLoopTest, AFloodDoesNotKeepConnectionsThatStandWaiting) {
   EXPECT_LT(handler.came_before, 200);
 }
 
-TEST_F(AcceptLoopTest, AConnectionThatIsNotAdmittedIsResetAndTheOthersGiveTheirPlaceBack) {
+TEST_F(PlainAcceptorTest, AConnectionThatIsNotAdmittedIsResetAndTheOthersGiveTheirPlaceBack) {
   handler.most = 10;
   flood();
   world.run_until([&] { return refused == kFlood - 10; });
@@ -115,7 +118,7 @@ TEST_F(AcceptLoopTest, AConnectionThatIsNotAdmittedIsResetAndTheOthersGiveTheirP
   EXPECT_EQ(handler.released, 0);
 }
 
-TEST_F(AcceptLoopTest, RefusedConnectionsTakeTurnsToo) {
+TEST_F(PlainAcceptorTest, RefusedConnectionsTakeTurnsToo) {
   handler.most = 1;
   RawClient client(world, client_loop, flooded);
   world.run_until([&] { return handler.came[0] == 1; });
@@ -126,4 +129,4 @@ TEST_F(AcceptLoopTest, RefusedConnectionsTakeTurnsToo) {
 }
 
 }  // namespace
-}  // namespace sluice::http::h1::testing
+}  // namespace sluice::http::testing
