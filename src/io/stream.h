@@ -70,6 +70,11 @@ class Stream : public Cancellable {
   virtual bool dirty() = 0;
 
   virtual Address peer() const = 0;
+  /// A proxy has said whose connection it is: `peer` from now on. For connections; what lies over one asks it.
+  virtual void set_peer(const Address&) {}
+  /// What the peer had connected to; the unspecified address where that is not known. A system call: not for
+  /// each exchange.
+  virtual Address local() const { return {}; }
   /// How long ago the last bytes came in, also before the connection was accepted; zero where that is not
   /// known. A system call: for samples.
   virtual Duration input_age() const { return {}; }
