@@ -118,7 +118,7 @@ struct InnerAccessLog {
 // --- upstreams ---
 
 enum class Balance : uint8_t { kRoundRobin };
-enum class UpstreamProtocol : uint8_t { kAuto, kH1 };
+enum class UpstreamProtocol : uint8_t { kAuto, kH1, kH2c };
 
 struct Target {
   TargetUrl url;

@@ -35,8 +35,10 @@ struct EnumTraits<Balance> {
 };
 template <>
 struct EnumTraits<UpstreamProtocol> {
-  static constexpr EnumName<UpstreamProtocol> kNames[] = {
-      {"auto", UpstreamProtocol::kAuto}, {"h1", UpstreamProtocol::kH1}, {"h2", {}, true}, {"h2c", {}, true}};
+  static constexpr EnumName<UpstreamProtocol> kNames[] = {{"auto", UpstreamProtocol::kAuto},
+                                                          {"h1", UpstreamProtocol::kH1},
+                                                          {"h2", {}, true},
+                                                          {"h2c", UpstreamProtocol::kH2c}};
 };
 template <>
 struct EnumTraits<RepeatedSlash> {

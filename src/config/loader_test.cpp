@@ -217,7 +217,6 @@ TEST(Loader, UpstreamMistakesAreRefused) {
   const std::pair<std::string_view, std::string_view> kCases[] = {
       {"targets: []", "1:42 `targets` needs at least 1 item"},
       {"balance: p2c, targets: [http://h]", "1:42 `p2c` is not supported in this version"},
-      {"protocol: h2c, targets: [http://h]", "1:43 `h2c` is not supported in this version"},
       {"targets: [https://h]",
        "1:43 TLS to upstreams (`https://`) is not supported in this version; use `http://`"},
       {"targets: [ { url: http://h, weight: 0 } ]", "1:42 no target takes requests: all weights are 0"},

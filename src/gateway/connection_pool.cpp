@@ -1,5 +1,6 @@
 #include "gateway/connection_pool.h"
 
+#include "http/h2/limits.h"
 #include "io/linked_token.h"
 #include "io/sleep.h"
 
@@ -12,26 +13,103 @@ void UpstreamConnection::on_disturbed(bool) {
   if (linked()) pool_.drop(*this);
 }
 
-http::ClientExchange& UpstreamConnection::start(const http::Limits& limits, Arena& arena) {
-  return http::h1::ClientExchange::start({pool_.loop_, *stream_, *this, reused_}, limits, arena);
+http::ClientExchange& UpstreamConnection::start(const http::ExchangePlace& place) {
+  return http::h1::ClientExchange::start({pool_.loop_, *stream_, *this, reused_}, place);
 }
 
 void UpstreamConnection::on_exchange_end(bool reusable) { pool_.give_back(this, reusable); }
 
-ConnectionPool::ConnectionPool(io::Loop& loop, std::shared_ptr<TargetIdentity> target,
-                               telemetry::WorkerMetrics& metrics, const Upstream& upstream)
-    : loop_(loop),
+ConnectionPool::ConnectionPool(const SharedConnections::Environment& environment,
+                               std::shared_ptr<TargetIdentity> target, const Upstream& upstream)
+    : loop_(environment.loop),
       target_(std::move(target)),
-      metrics_(metrics),
+      metrics_(environment.metrics),
       gauges_(upstream.metrics.connections),
       full_(upstream.metrics.pool_full),
-      idle_time_(upstream.timeouts.idle) {}
+      protocol_(upstream.protocol),
+      shared_(environment, upstream.metrics),
+      scope_(environment.scope) {
+  adopt(upstream);
+}
 
 ConnectionPool::~ConnectionPool() {
-  assert(lent_ == 0);
+  assert(!in_use());
   close_idle();
   disarm();
 }
+
+void ConnectionPool::adopt(const Upstream& upstream) {
+  set_idle_time(upstream.timeouts.idle);
+  if (protocol_ != upstream.protocol) close_idle();
+  protocol_ = upstream.protocol;
+}
+
+// --- exchanges ---
+
+http::ClientExchange* ConnectionPool::start_at_hand(const http::ExchangePlace& place, bool fresh) {
+  if (protocol_ == config::UpstreamProtocol::kH2c) return shared_.start(place);
+  UpstreamConnection* idle = fresh ? nullptr : take_idle();
+  return idle ? &idle->start(place) : nullptr;
+}
+
+io::Task<io::Result<http::ClientExchange*>> ConnectionPool::start_on_new(http::ExchangePlace place,
+                                                                         Duration timeout) {
+  if (protocol_ == config::UpstreamProtocol::kH2c) {
+    auto started = co_await start_on_shared(std::move(place), timeout);
+    co_return started;
+  }
+  auto connected = co_await connect(place.token, timeout);
+  if (!connected) co_return std::unexpected(connected.error());
+  co_return &(*connected)->start(place);
+}
+
+io::Task<io::Result<http::ClientExchange*>> ConnectionPool::start_on_shared(http::ExchangePlace place,
+                                                                            Duration timeout) {
+  Waiter waiter(loop_);
+  for (;;) {
+    if (http::ClientExchange* exchange = shared_.start(place)) co_return exchange;
+    if (waiter.error) co_return std::unexpected(*waiter.error);
+    if (place.token.cancelled()) co_return io::fail(io::ErrorCode::kCancelled);
+    waiter.told = false;
+    waiters_.push_back(waiter);
+    if (++waiting_ > opening_ * http::h2::kMostRequests) scope_.spawn(open_shared(timeout, place.limits));
+    if (!waiter.told) co_await waiter.signal.wait(place.token);
+    waiter.unlink();
+    --waiting_;
+  }
+}
+
+/// Belongs to nobody who waits: it goes on when the request that began it is gone.
+io::Task<> ConnectionPool::open_shared(Duration timeout, http::Limits limits) {
+  ++opening_;
+  auto stream = co_await open(token_, timeout);
+  --opening_;
+  if (!stream) {
+    tell_waiters(&stream.error());
+    co_return;
+  }
+  shared_.add(std::move(*stream), "http", limits);
+  tell_waiters(nullptr);
+}
+
+/// With an error those are told for whom no other connection is being opened.
+void ConnectionPool::tell_waiters(const io::Error* error) {
+  size_t others = error ? opening_ * http::h2::kMostRequests : 0;
+  size_t number = 0;
+  waiters_.for_each([&](Waiter& waiter) {
+    if (number++ < others) return;
+    if (error) waiter.error = *error;
+    waiter.told = true;
+    waiter.signal.tell();
+  });
+}
+
+void ConnectionPool::close() {
+  token_.cancel(io::CancelReason::kShed);
+  close_idle();
+}
+
+// --- connections for one exchange at a time ---
 
 UpstreamConnection* ConnectionPool::take_idle() {
   while (!idle_.empty()) {
@@ -52,6 +130,17 @@ UpstreamConnection* ConnectionPool::take_idle() {
 }
 
 io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToken& token, Duration timeout) {
+  auto stream = co_await open(token, timeout);
+  if (!stream) co_return std::unexpected(stream.error());
+  ++lent_;
+  metrics_.add(gauges_[PoolState::kActive], 1);
+  auto* connection = new UpstreamConnection(*this, std::move(*stream));
+  connection->stream_->observe(connection);
+  co_return connection;
+}
+
+io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::open(io::CancelToken& token,
+                                                                       Duration timeout) {
   const TargetIdentity::Addresses* published = target_->addresses();
   if (!published || published->empty()) co_return io::fail(io::ErrorCode::kUnresolved);
   TargetIdentity::Addresses addresses = *published;  // the list may be replaced while we wait
@@ -63,13 +152,7 @@ io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToke
     metrics_.add(gauges_[PoolState::kConnecting], 1);
     auto stream = co_await loop_.connect(addresses[(first + i) % addresses.size()], attempt);
     metrics_.add(gauges_[PoolState::kConnecting], -1);
-    if (stream) {
-      ++lent_;
-      metrics_.add(gauges_[PoolState::kActive], 1);
-      auto* connection = new UpstreamConnection(*this, std::move(*stream));
-      connection->stream_->observe(connection);
-      co_return connection;
-    }
+    if (stream) co_return std::move(*stream);
     error = stream.error();
     if (token.cancelled()) break;
     if (error.code == io::ErrorCode::kCancelled) error.code = io::ErrorCode::kTimedOut;
@@ -106,6 +189,7 @@ void ConnectionPool::drop(UpstreamConnection& connection) {
 
 void ConnectionPool::close_idle() {
   while (!idle_.empty()) drop(idle_.front());
+  shared_.close();
 }
 
 void ConnectionPool::on_timer() {
@@ -117,19 +201,20 @@ ConnectionPool& ConnectionPools::of(const Target& target, const Upstream& upstre
   uint32_t slot = target.identity->slot;
   if (slot >= pools_.size()) pools_.resize(slot + 1);
   auto& pool = pools_[slot];
-  if (!pool) pool = std::make_unique<ConnectionPool>(loop_, target.identity, metrics_, upstream);
-  pool->set_idle_time(upstream.timeouts.idle);
+  if (!pool) pool = std::make_unique<ConnectionPool>(environment_, target.identity, upstream);
+  pool->adopt(upstream);
   return *pool;
 }
 
 void ConnectionPools::forget_unused() {
   for (auto& pool : pools_)
-    if (pool && pool->lent() == 0 && pool->target().use_count() == 1) pool.reset();
+    if (pool && !pool->in_use() && pool->target().use_count() == 1) pool.reset();
 }
 
-void ConnectionPools::close_idle() {
+io::Task<> ConnectionPools::close() {
   for (auto& pool : pools_)
-    if (pool) pool->close_idle();
+    if (pool) pool->close();
+  co_await scope_.join();
 }
 
 }  // namespace sluice::gateway

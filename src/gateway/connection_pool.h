@@ -2,11 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/intrusive_list.h"
+#include "gateway/shared_connections.h"
 #include "gateway/upstream.h"
 #include "http/h1/client_exchange.h"
+#include "http/h2/signal.h"
 #include "io/loop.h"
 #include "io/stream.h"
 #include "io/timer.h"
@@ -25,7 +28,7 @@ class UpstreamConnection final : public ListHook,
       : pool_(pool), stream_(std::move(stream)) {}
 
   /// Starts the exchange that it was taken for; its end gives the connection back.
-  http::ClientExchange& start(const http::Limits& limits, Arena& arena);
+  http::ClientExchange& start(const http::ExchangePlace& place);
   io::Stream& stream() { return *stream_; }
   /// It has carried an exchange before: the target may have closed it just now (RFC 9112, section 9.3.1).
   bool reused() const { return reused_; }
@@ -41,18 +44,27 @@ class UpstreamConnection final : public ListHook,
   bool reused_ = false;
 };
 
-/// Not thread-safe. Must outlive what it has lent.
+/// Not thread-safe. Must outlive what it has lent and who waits for it.
 class ConnectionPool final : private io::Timer {
  public:
   static constexpr size_t kMaxIdle = 1024;  // idle connections kept; more are closed
 
-  ConnectionPool(io::Loop& loop, std::shared_ptr<TargetIdentity> target, telemetry::WorkerMetrics& metrics,
+  ConnectionPool(const SharedConnections::Environment& environment, std::shared_ptr<TargetIdentity> target,
                  const Upstream& upstream);
   ~ConnectionPool();
 
   const std::shared_ptr<TargetIdentity>& target() const { return target_; }
   size_t lent() const { return lent_; }
   size_t idle() const { return idle_count_; }
+  /// Whether it must not be destroyed yet.
+  bool in_use() const { return lent_ > 0 || opening_ > 0 || waiting_ > 0; }
+
+  /// An exchange on a connection at hand, or null. `fresh`: not on one that was kept for one exchange alone.
+  http::ClientExchange* start_at_hand(const http::ExchangePlace& place, bool fresh);
+  /// An exchange on a new connection, or on one that somebody else is waiting for too.
+  io::Task<io::Result<http::ClientExchange*>> start_on_new(http::ExchangePlace place, Duration timeout);
+
+  // --- connections for one exchange at a time ---
 
   /// The idle connection that was used last, or null.
   UpstreamConnection* take_idle();
@@ -63,11 +75,30 @@ class ConnectionPool final : private io::Timer {
   /// `idle` then.
   void give_back(UpstreamConnection* connection, bool reusable);
   void close_idle();
+  /// What the upstream says now.
+  void adopt(const Upstream& upstream);
   /// How long idle connections are kept from now on.
-  void set_idle_time(Duration idle) { idle_time_ = idle; }
+  void set_idle_time(Duration idle) {
+    idle_time_ = idle;
+    shared_.set_idle_time(idle);
+  }
+  /// No more connections: who waits for one gets an error.
+  void close();
 
  private:
   friend class UpstreamConnection;
+  /// A request that waits for a connection which several will share.
+  struct Waiter : ListHook {
+    explicit Waiter(io::Loop& loop) : signal(loop) {}
+    http::h2::Signal signal;
+    std::optional<io::Error> error;
+    bool told = false;
+  };
+
+  io::Task<io::Result<std::unique_ptr<io::Stream>>> open(io::CancelToken& token, Duration timeout);
+  io::Task<io::Result<http::ClientExchange*>> start_on_shared(http::ExchangePlace place, Duration timeout);
+  io::Task<> open_shared(Duration timeout, http::Limits limits);
+  void tell_waiters(const io::Error* error);
   void drop(UpstreamConnection& connection);
   void on_timer() override;
 
@@ -81,22 +112,31 @@ class ConnectionPool final : private io::Timer {
   size_t lent_ = 0;
   size_t next_address_ = 0;
   Duration idle_time_{};
+  config::UpstreamProtocol protocol_;
+  SharedConnections shared_;
+  io::TaskScope& scope_;
+  io::CancelToken token_;          // of what is being opened for sharing
+  IntrusiveList<Waiter> waiters_;  // the first one first
+  size_t waiting_ = 0;
+  size_t opening_ = 0;  // for sharing
 };
 
 /// The pools of a worker, by TargetIdentity::slot.
 class ConnectionPools {
  public:
-  ConnectionPools(io::Loop& loop, telemetry::WorkerMetrics& metrics) : loop_(loop), metrics_(metrics) {}
+  ConnectionPools(io::Loop& loop, telemetry::WorkerMetrics& metrics, telemetry::NamedCounters& limit_hits)
+      : environment_{loop, metrics, limit_hits, scope_} {}
 
-  /// The pool of a target of `upstream`, whose idle time and gauges it takes over.
+  /// The pool of a target of `upstream`, whose settings it takes over.
   ConnectionPool& of(const Target& target, const Upstream& upstream);
   /// Drops the pools of targets that no configuration names any more, once nothing of them is lent.
   void forget_unused();
-  void close_idle();
+  /// Once no exchange is left: until all connections have ended.
+  io::Task<> close();
 
  private:
-  io::Loop& loop_;
-  telemetry::WorkerMetrics& metrics_;
+  io::TaskScope scope_;
+  const SharedConnections::Environment environment_;
   std::vector<std::unique_ptr<ConnectionPool>> pools_;
 };
 

@@ -63,7 +63,10 @@ class ConnectionPoolTest : public ::testing::Test {
   TargetRegistry targets_;
   Upstream upstream_{"u", configured(), {}, families_.upstream("u")};
   std::shared_ptr<TargetIdentity> target_ = targets_.find_or_make("u", url("127.0.0.1", 9000));
-  ConnectionPool pool_{loop_, target_, metrics_, upstream_};
+  telemetry::NamedCounters limit_hits_ = families_.limit_hits();
+  io::TaskScope connections_;
+  SharedConnections::Environment environment_{loop_, metrics_, limit_hits_, connections_};
+  ConnectionPool pool_{environment_, target_, upstream_};
   io::Address address_ = io::Address::loopback(9000);
   io::TaskScope scope_;
 };
@@ -164,7 +167,7 @@ TEST_F(ConnectionPoolTest, DoesNotKeepWhatTheTargetHasEndedBefore) {
 
 TEST_F(ConnectionPoolTest, ATargetWithoutAddressesIsUnresolved) {
   auto name = targets_.find_or_make("u", url("backend.test", 9000));
-  ConnectionPool pool(loop_, name, metrics_, upstream_);
+  ConnectionPool pool(environment_, name, upstream_);
   auto connection = connect(pool);
   ASSERT_FALSE(connection);
   EXPECT_EQ(connection.error().code, io::ErrorCode::kUnresolved);
@@ -179,7 +182,7 @@ TEST_F(ConnectionPoolTest, TakesTheAddressesOfANameInTurn) {
   io::Address one = *io::Address::parse("10.0.0.1:9000");
   io::Address two = *io::Address::parse("10.0.0.2:9000");
   name->publish(std::make_unique<TargetIdentity::Addresses>(TargetIdentity::Addresses{one, two}));
-  ConnectionPool pool(loop_, name, metrics_, upstream_);
+  ConnectionPool pool(environment_, name, upstream_);
   ScriptedUpstream first(world_, upstream_loop_, one);
   {
     ScriptedUpstream second(world_, upstream_loop_, two);
@@ -198,7 +201,7 @@ TEST_F(ConnectionPoolTest, EveryAddressHasItsOwnTime) {
   io::Address one = *io::Address::parse("10.0.0.1:9000");
   io::Address two = *io::Address::parse("10.0.0.2:9000");
   name->publish(std::make_unique<TargetIdentity::Addresses>(TargetIdentity::Addresses{one, two}));
-  ConnectionPool pool(loop_, name, metrics_, upstream_);
+  ConnectionPool pool(environment_, name, upstream_);
   world_.swallow(one);
   world_.swallow(two);
   Instant began = world_.now();
@@ -231,7 +234,7 @@ TEST_F(ConnectionPoolTest, CancellingEndsTheAttempt) {
 
 TEST_F(ConnectionPoolTest, PoolsGoWithTheirTargets) {
   ScriptedUpstream server(world_, upstream_loop_, *io::Address::parse("10.0.0.1:9000"));
-  ConnectionPools pools(loop_, metrics_);
+  ConnectionPools pools(loop_, metrics_, limit_hits_);
   Target target{
       .identity = targets_.find_or_make("u", url("10.0.0.1", 9000)), .authority = {}, .base_path = {}};
   ConnectionPool& pool = pools.of(target, upstream_);

@@ -23,6 +23,7 @@ Upstream::Upstream(std::string upstream_name, const config::Upstream& configured
     : name(std::move(upstream_name)),
       targets(std::move(upstream_targets)),
       host(configured.host),
+      protocol(configured.protocol),
       timeouts(configured.timeouts),
       metrics(upstream_metrics),
       schedule_(smooth_schedule(targets)) {

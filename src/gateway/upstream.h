@@ -73,6 +73,7 @@ class Upstream {
   const std::string name;
   const std::vector<Target> targets;
   const config::UpstreamHost host;
+  const config::UpstreamProtocol protocol;
   const config::UpstreamTimeouts timeouts;
   RetryRules retry;
   const telemetry::UpstreamMetrics metrics;

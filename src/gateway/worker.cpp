@@ -24,15 +24,12 @@ Worker::Worker(io::Loop& loop, Services& services, std::unique_ptr<telemetry::Ac
       log_(std::move(log)),
       epoch_(services.epochs),
       snapshot_(std::move(snapshot)),
-      pools_(loop, metrics) {
+      pools_(loop, metrics, limit_hits_) {
   epoch_.online();
   loop_.observe(this);
 }
 
-Worker::~Worker() {
-  loop_.observe(nullptr);
-  pools_.close_idle();
-}
+Worker::~Worker() { loop_.observe(nullptr); }
 
 void Worker::before_wait() { epoch_.offline(); }
 void Worker::after_wait() { epoch_.online(); }
@@ -113,7 +110,7 @@ void Worker::cancel_all(io::CancelReason reason) {
 
 io::Task<> Worker::join() {
   co_await scope_.join();
-  pools_.close_idle();
+  co_await pools_.close();
   if (log_) log_->flush();
 }
 

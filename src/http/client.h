@@ -6,9 +6,11 @@
 #include <expected>
 #include <string_view>
 
+#include "base/arena.h"
 #include "http/body.h"
 #include "http/error.h"
 #include "http/exchange_timer.h"
+#include "http/limits.h"
 #include "http/message.h"
 #include "http/write_result.h"
 #include "io/cancel.h"
@@ -24,13 +26,18 @@ struct RequestOptions {
   bool te_trailers = false;         // says `TE: trailers`
 };
 
-/// One request and its response on a connection that somebody lends. In this order: `bind`, `begin`, the head
-/// and the body out while heads and the body of the answer are read, `end`. Writing and reading do not wait
-/// for each other. Not thread-safe.
+/// What an exchange lives on.
+struct ExchangePlace {
+  io::CancelToken& token;  // once it is cancelled, all waits end with an error
+  Arena& arena;
+  Limits limits;  // a copy: a reload may replace them while we wait
+};
+
+/// One request and its response on a connection that somebody lends. In this order: `begin`, the head and the
+/// body out while heads and the body of the answer are read, `end`. Writing and reading do not wait for each
+/// other. Not thread-safe.
 class ClientExchange {
  public:
-  /// Its waits end with an error once `token` is cancelled.
-  virtual void bind(io::CancelToken& token) = 0;
   /// What is to be sent; nothing leaves yet. `request` and all texts live until `end`.
   virtual void begin(const Request& request, const RequestOptions& options) = 0;
 

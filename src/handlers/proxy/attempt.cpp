@@ -49,26 +49,29 @@ Failure protocol_failure(const Refusal& refusal) {
 
 Attempt::Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream,
                  const gateway::Target* failed)
-    : exchange_(exchange), upstream_(upstream), target_(failed), token_(exchange.server.token) {}
+    : exchange_(exchange),
+      upstream_(upstream),
+      target_(failed),
+      token_(exchange.server.token),
+      place_{token_, exchange.arena, exchange.worker.limits()} {}
 
 Attempt::~Attempt() { assert(!client_ && scope_.active() == 0); }
 
 io::Task<std::optional<Failure>> Attempt::connect(gateway::ConnectionPool& pool) {
-  auto connected = co_await pool.connect(token_, upstream_.timeouts.connect);
-  if (connected) {
-    client_ = &(*connected)->start(exchange_.worker.limits(), exchange_.arena);
+  auto started = co_await pool.start_on_new(place_, upstream_.timeouts.connect);
+  if (started) {
+    client_ = *started;
     co_return std::nullopt;
   }
   if (token_.cancelled()) co_return failure_of_cancellation();
   Failure failure{.result = UpstreamResult::kConnectFailure, .refusal = kRefused, .sent = false};
-  if (connected.error().code == io::ErrorCode::kTimedOut) failure.refusal = kConnectTimeout;
-  if (connected.error().code == io::ErrorCode::kNoDescriptors) failure.refusal = kNoDescriptors;
-  if (connected.error().code == io::ErrorCode::kUnresolved) failure.refusal = kUnresolved;
+  if (started.error().code == io::ErrorCode::kTimedOut) failure.refusal = kConnectTimeout;
+  if (started.error().code == io::ErrorCode::kNoDescriptors) failure.refusal = kNoDescriptors;
+  if (started.error().code == io::ErrorCode::kUnresolved) failure.refusal = kUnresolved;
   co_return failure;
 }
 
 void Attempt::begin() {
-  client_->bind(token_);
   http::RequestOptions options;
   options.host = host_for(exchange_, upstream_, *target_);
   options.base_path = target_->base_path;
@@ -87,10 +90,8 @@ io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
   if (!target_) co_return Failure{.result = UpstreamResult::kNoTarget, .refusal = kNoTarget, .sent = false};
   exchange_.upstream.target = target_->authority;
   gateway::ConnectionPool& pool = exchange_.worker.pools().of(*target_, upstream_);
-  gateway::UpstreamConnection* idle = fresh ? nullptr : pool.take_idle();
-  if (idle) {
-    client_ = &idle->start(exchange_.worker.limits(), exchange_.arena);
-  } else {
+  client_ = pool.start_at_hand(place_, fresh);
+  if (!client_) {
     auto unconnected = co_await connect(pool);
     if (unconnected) co_return unconnected;
   }

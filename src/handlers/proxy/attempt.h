@@ -7,6 +7,7 @@
 #include "gateway/connection_pool.h"
 #include "gateway/exchange.h"
 #include "gateway/upstream.h"
+#include "gateway/worker.h"
 #include "http/client.h"
 #include "io/linked_token.h"
 #include "io/scope.h"
@@ -59,7 +60,8 @@ class Attempt {
   const gateway::Upstream& upstream_;
   const gateway::Target* target_;  // before `connect` that of the try before
   http::ClientExchange* client_ = nullptr;
-  io::LinkedToken token_;           // of this try; ends with the exchange's
+  io::LinkedToken token_;  // of this try; ends with the exchange's
+  const http::ExchangePlace place_;
   io::CancelToken continue_token_;  // wakes an upload that waits for 100
   io::TaskScope scope_;
   http::BodyReader* body_ = nullptr;

@@ -32,12 +32,11 @@ class ClientExchange final : public http::ClientExchange {
     bool reused;  // it has carried an exchange before
   };
 
-  static ClientExchange& start(const Connection& connection, const Limits& limits, Arena& arena) {
-    return *new (arena.allocate(sizeof(ClientExchange), alignof(ClientExchange)))
-        ClientExchange(connection, limits, arena);
+  static ClientExchange& start(const Connection& connection, const ExchangePlace& place) {
+    return *new (place.arena.allocate(sizeof(ClientExchange), alignof(ClientExchange)))
+        ClientExchange(connection, place);
   }
 
-  void bind(io::CancelToken& token) override { connection_.stream.bind(token); }
   void begin(const Request& request, const RequestOptions& options) override;
   io::Task<WriteResult> send_body(Body body, TransferWatch& watch) override;
   TransferWatch watch(const TransferWatch::Bounds& bounds) const override {
@@ -50,11 +49,13 @@ class ClientExchange final : public http::ClientExchange {
   void end(bool sent) override;
 
  private:
-  ClientExchange(const Connection& connection, const Limits& limits, Arena& arena)
+  ClientExchange(const Connection& connection, const ExchangePlace& place)
       : connection_(connection),
-        limits_(limits),
-        arena_(arena),
-        read_before_(connection.stream.bytes_read()) {}
+        limits_(place.limits),
+        arena_(place.arena),
+        read_before_(connection.stream.bytes_read()) {
+    connection.stream.bind(place.token);
+  }
   ~ClientExchange() = default;
 
   io::Stream& stream() const { return connection_.stream; }
@@ -62,7 +63,7 @@ class ClientExchange final : public http::ClientExchange {
   void wait_send_head(std::coroutine_handle<> waiter, io::Result<>* result) override;
 
   const Connection connection_;
-  const Limits limits_;  // a copy: a reload may replace them while we wait
+  const Limits limits_;
   Arena& arena_;
   uint64_t read_before_;
   const Request* request_ = nullptr;

@@ -19,6 +19,13 @@ inline constexpr Error kTooManyFields{431, "too_many_fields", "The head has more
 inline constexpr Error kTrailersTooLarge{431, "trailers_too_large", "The trailer section is larger than allowed.", false};
 inline constexpr Error kUnknownExpectation{417, "unknown_expectation", "Nothing but 100-continue can be expected.", false};
 inline constexpr Error kUnknownProtocol{501, "unknown_protocol", "No protocol but websocket can be asked for.", false};
+
+// Of an upstream's messages.
+inline constexpr Error kResponseHeadTooLarge{502, "upstream_protocol", "The response's head is larger than allowed.", true};
+inline constexpr Error kBadResponse{502, "upstream_protocol", "The response breaks the rules of HTTP/2 messages.", true};
+inline constexpr Error kResponseTrailersTooLarge{502, "upstream_protocol", "The trailer section is larger than allowed.", true};
+inline constexpr Error kNotHttp2{502, "upstream_protocol", "The upstream does not speak HTTP/2.", true};
+inline constexpr Error kBrokenSession{502, "upstream_protocol", "The upstream broke the rules of HTTP/2.", true};
 // clang-format on
 
 }  // namespace sluice::http::h2::errors

@@ -71,7 +71,7 @@ class ServerConnection final : public Connection, private Session::Owner {
   static ServerStream& of(SessionStream& stream) { return static_cast<ServerStream&>(stream); }
   SessionStream& on_begin(int32_t id) override;
   bool on_field(SessionStream& stream, bool trailer, std::string_view name, std::string_view value) override;
-  void on_fields_end(SessionStream& stream, bool trailer) override {
+  void on_fields_end(SessionStream& stream, bool trailer, bool) override {
     if (!trailer) end_head(of(stream));
   }
   void on_data(SessionStream& stream, std::string_view bytes) override { of(stream).incoming_.add(bytes); }

@@ -97,7 +97,7 @@ struct Callbacks {
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
-        if (stream) owner.on_fields_end(*stream, is_trailer(frame));
+        if (stream) owner.on_fields_end(*stream, is_trailer(frame), end);
         if (stream && end) owner.on_end(*stream);
         break;
       case NGHTTP2_DATA:
