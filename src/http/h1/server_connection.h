@@ -30,6 +30,7 @@ class ServerConnection final : public Connection, private io::Stream::Observer {
   friend io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream,
                                      RequestHandler& handler, uint16_t listener, Connections& connections);
   friend class Http1Exchange;
+  io::Loop& loop() const { return timer_.loop(); }
   io::Task<bool> serve_request(bool pipelined);
   /// How late the request that begins now is; nothing when nobody asks, or when that is the client's own
   /// doing.
@@ -39,12 +40,13 @@ class ServerConnection final : public Connection, private io::Stream::Observer {
   void set_active(bool active);
   void on_disturbed(bool broken) override;
 
-  io::Loop& loop_;
   RequestHandler& handler_;
   std::unique_ptr<io::Stream> stream_;
+  std::unique_ptr<Tunnel> tunnel_;  // what the connection has become
   io::CancelToken token_;
-  ExchangeTimer timer_;
   Instant rests_until_{};  // before the next request is read; zero: no rest was wanted
+  // The small ones lie in the timer's padding: an idle connection is to be small.
+  [[no_unique_address]] ExchangeTimer timer_;
   uint16_t listener_;
   bool active_ = false;
   bool draining_ = false;
