@@ -273,6 +273,19 @@ io::Task<> Runtime::finish_reload(Loaded loaded) {
   compile_wanted_.notify_one();
 }
 
+/// Tries its address for a moment.
+std::optional<io::Error> Runtime::why_unavailable(const ListenerSettings& listener) {
+  if (listener.protocol == config::ListenerProtocol::kUdp) {
+    auto probe = loop_.open_datagrams(listener.address,
+                                      {.reuse_port = true, .waiting_bytes = 0, .remote = std::nullopt});
+    if (!probe) return probe.error();
+  } else {
+    auto probe = loop_.listen(listener.address, {.reuse_port = true});
+    if (!probe) return probe.error();
+  }
+  return std::nullopt;
+}
+
 io::Task<> Runtime::try_reload(Loaded loaded) {
   if (loaded.compiled) {
     names_->refresh();
@@ -292,13 +305,14 @@ io::Task<> Runtime::try_reload(Loaded loaded) {
   // left alone: the kernel would give a second socket its share of the connections, and closing it would
   // reset them.
   for (const ListenerSettings& listener : loaded.compiled->change.next->listeners) {
-    bool ours = std::ranges::any_of(snapshot_->listeners,
-                                    [&](const auto& known) { return known.address == listener.address; });
+    bool ours = std::ranges::any_of(snapshot_->listeners, [&](const auto& known) {
+      return known.address == listener.address && known.protocol == listener.protocol;
+    });
     if (ours) continue;
-    auto probe = loop_.listen(listener.address, {.reuse_port = true});
-    if (!probe) {
+    auto unavailable = why_unavailable(listener);
+    if (unavailable) {
       refuse(fmt::format("listener `{}` cannot listen on {}: {}", listener.name, listener.address.text(),
-                         io::error_text(probe.error().code)));
+                         io::error_text(unavailable->code)));
       co_return;
     }
   }

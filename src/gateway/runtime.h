@@ -58,6 +58,7 @@ class Runtime {
   void request_reload();
   io::Task<> finish_reload(Loaded loaded);
   io::Task<> try_reload(Loaded loaded);
+  std::optional<io::Error> why_unavailable(const ListenerSettings& listener);
   void apply(Loaded loaded);
   void begin_shutdown();
   void worker_ended();

@@ -56,7 +56,10 @@ Attempt::Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream,
 Attempt::~Attempt() { assert(!connection_ && scope_.active() == 0); }
 
 io::Task<std::optional<Failure>> Attempt::connect() {
-  auto connected = co_await pool_->connect(token_, upstream_.timeouts.connect);
+  std::string preface;
+  if (upstream_.names_client())
+    preface = upstream_.proxy_header(exchange_.server.peer, exchange_.server.local());
+  auto connected = co_await pool_->connect(token_, upstream_.timeouts.connect, preface);
   if (connected) {
     connection_ = *connected;
     co_return std::nullopt;
@@ -89,7 +92,7 @@ io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
   if (!target_) co_return Failure{.result = UpstreamResult::kNoTarget, .refusal = kNoTarget, .sent = false};
   exchange_.upstream.target = target_->authority;
   pool_ = &exchange_.worker.pools().of(*target_, upstream_);
-  if (!fresh) connection_ = pool_->take_idle();
+  if (!fresh && !upstream_.names_client()) connection_ = pool_->take_idle();
   if (!connection_) {
     auto unconnected = co_await connect();
     if (unconnected) co_return unconnected;

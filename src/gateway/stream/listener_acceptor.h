@@ -1,0 +1,30 @@
+// What becomes of a connection that a listener has accepted: HTTP at once where that is all that can come, or
+// first a look at how it begins, by which it is told whose it is and who serves it.
+#pragma once
+
+#include <memory>
+
+#include "gateway/snapshot.h"
+#include "http/plain_acceptor.h"
+#include "io/accept_loop.h"
+
+namespace sluice::gateway {
+
+class Worker;
+
+class ListenerAcceptor final : public io::Acceptor {
+ public:
+  /// `settings` may change: connections that come from then on see that.
+  ListenerAcceptor(Worker& worker, const ListenerSettings& settings);
+
+  bool admit(const io::Address& peer) override { return http_.admit(peer); }
+  void accepted(std::unique_ptr<io::Stream> stream) override;
+  void shed() override { http_.shed(); }
+
+ private:
+  Worker& worker_;
+  const ListenerSettings& settings_;
+  http::PlainAcceptor http_;
+};
+
+}  // namespace sluice::gateway
