@@ -29,6 +29,7 @@ struct Listener {
   ListenerProtocol protocol = ListenerProtocol::kTcp;
   ListenerProxyProtocol proxy_protocol = ListenerProxyProtocol::kOff;
   ByteSize waiting{};  // datagrams that wait in the kernel, of `protocol: udp`; 0: as the system has it
+  bool http2 = true;
   Origin origin;
   static const Struct<Listener>& schema();
 };

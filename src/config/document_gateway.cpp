@@ -22,7 +22,9 @@ const Struct<Listener>& Listener::schema() {
           .field("waiting", &Listener::waiting,
                  "How many bytes of datagrams may wait in the kernel for a worker; more are lost. 0: as the "
                  "system has it.")
-          .range(0, 1 << 30);
+          .range(0, 1 << 30)
+          .field("http2", &Listener::http2,
+                 "Whether HTTP/2 is spoken beside HTTP/1.1; in cleartext with clients that begin with it.");
   return schema;
 }
 

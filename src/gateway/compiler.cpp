@@ -133,7 +133,9 @@ void Compilation::compile_settings(Snapshot& next) {
                               .protocol = listener.protocol,
                               .proxy_protocol = listener.proxy_protocol,
                               .waiting_bytes = static_cast<uint32_t>(listener.waiting.bytes),
-                              .streams = nullptr});
+
+                              .streams = nullptr,
+                              .http2 = listener.http2});
   }
 
   // All that every route inherits: what changes here changes them all.

@@ -14,6 +14,7 @@
 #include "gateway/router/root_router.h"
 #include "gateway/stream/stream_plan.h"
 #include "http/limits.h"
+#include "http/serve.h"
 #include "http/server.h"
 #include "io/address.h"
 
@@ -49,6 +50,9 @@ struct ListenerSettings {
   config::ListenerProxyProtocol proxy_protocol = config::ListenerProxyProtocol::kOff;
   uint32_t waiting_bytes = 0;                   // of datagrams, in the kernel; 0: as the system has it
   std::shared_ptr<const StreamRoutes> streams;  // null: HTTP alone
+  bool http2 = true;
+
+  http::Codec codec() const { return http2 ? http::Codec::kEither : http::Codec::kHttp1; }
 };
 
 struct Snapshot {

@@ -44,6 +44,8 @@ class Stream : public Cancellable {
     Result<> result = {};
     bool await_ready() { return stream.try_write(pieces, result); }
     void await_suspend(std::coroutine_handle<> waiter) { stream.wait_write(waiter, &result); }
+    /// For a wait of somebody else's that this write is.
+    void await_suspend(std::coroutine_handle<> waiter, Result<>* to) { stream.wait_write(waiter, to); }
     Result<> await_resume() { return result; }
   };
 

@@ -2,6 +2,7 @@
 
 #include "gateway/stream/stream_session.h"
 #include "gateway/worker.h"
+#include "http/serve.h"
 #include "io/proxy_protocol.h"
 #include "io/sleep.h"
 #include "io/stream_head.h"
@@ -161,34 +162,40 @@ class Opening final : public http::Connection {
   StreamOpening opening_;
 };
 
-/// A coroutine of its own, so that nothing of it stays while the connection is served.
-io::Task<> open_connection(Worker& worker, const ListenerSettings& settings, http::PlainAcceptor& http,
-                           std::unique_ptr<io::Stream> stream) {
-  uint16_t number = settings.number;
+void serve_http(Worker& worker, std::unique_ptr<io::Stream> stream, const ListenerSettings& settings) {
+  http::Serving serving{worker.loop(), worker, worker.connections(), worker.scope()};
+  http::serve(serving, std::move(stream), settings.number, settings.codec());
+}
+
+/// A coroutine of its own, so that nothing of it stays while the connection is served. Its settings are its
+/// own, for the listener may go meanwhile.
+io::Task<> open_connection(Worker& worker, ListenerSettings settings, std::unique_ptr<io::Stream> stream) {
   Opening connection(worker, settings, std::move(stream));
   bool good = co_await connection.look();
   if (!good) co_return;
   auto plan = connection.plan();
   StreamOpening opening = connection.opening();
-  opening.listener = number;
+  opening.listener = settings.number;
   auto taken = connection.take();
   if (plan)
     worker.scope().spawn(serve_stream(worker, std::move(taken), std::move(plan), std::move(opening)));
   else
-    http.accepted(std::move(taken));
+    serve_http(worker, std::move(taken), settings);
 }
 
 }  // namespace
 
 ListenerAcceptor::ListenerAcceptor(Worker& worker, const ListenerSettings& settings)
-    : worker_(worker),
-      settings_(settings),
-      http_(worker.loop(), worker, settings.number, worker.connections(), worker.scope()) {}
+    : worker_(worker), settings_(settings) {}
+
+bool ListenerAcceptor::admit(const io::Address& peer) { return worker_.admit(peer); }
+
+void ListenerAcceptor::shed() { worker_.count_limit("descriptors"); }
 
 void ListenerAcceptor::accepted(std::unique_ptr<io::Stream> stream) {
   bool looks = settings_.proxy_protocol != ListenerProxyProtocol::kOff || settings_.streams;
-  if (!looks) return http_.accepted(std::move(stream));
-  worker_.scope().spawn(open_connection(worker_, settings_, http_, std::move(stream)));
+  if (!looks) return serve_http(worker_, std::move(stream), settings_);
+  worker_.scope().spawn(open_connection(worker_, settings_, std::move(stream)));
 }
 
 }  // namespace sluice::gateway

@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "gateway/snapshot.h"
-#include "http/plain_acceptor.h"
 #include "io/accept_loop.h"
 
 namespace sluice::gateway {
@@ -17,14 +16,13 @@ class ListenerAcceptor final : public io::Acceptor {
   /// `settings` may change: connections that come from then on see that.
   ListenerAcceptor(Worker& worker, const ListenerSettings& settings);
 
-  bool admit(const io::Address& peer) override { return http_.admit(peer); }
+  bool admit(const io::Address& peer) override;
   void accepted(std::unique_ptr<io::Stream> stream) override;
-  void shed() override { http_.shed(); }
+  void shed() override;
 
  private:
   Worker& worker_;
   const ListenerSettings& settings_;
-  http::PlainAcceptor http_;
 };
 
 }  // namespace sluice::gateway
