@@ -119,14 +119,10 @@ def test_bad_headers_end_the_connection(t):
               ("v2 too long", _v2(0x21, 0x11, bytes(60000))), ("v2 with a wrong checksum", _tcp4("1.2.3.4", 1, more=b"\x03\x00\x04zzzz")))
     for name, said in tables:
         with t.case(name):
-            client = plain.connect(gateway.http_port)
-            client.sendall(said)
-            assert plain.is_reset(client)
+            assert plain.resets(gateway.http_port, said)
     check.equal(gateway.metrics().sum("sluice_refused_total", code="proxy_header_malformed"), len(tables))
     with t.case("nothing in time"):
-        client = plain.connect(gateway.http_port)
-        client.sendall(b"PROXY TCP4")
-        assert plain.is_reset(client)
+        assert plain.resets(gateway.http_port, b"PROXY TCP4")
         line = gateway.log_line(error_code="proxy_header_timeout")
         check.equal((line["error_by"], line["client_address"]), ("client", "127.0.0.1"))
     t.poll("none is left", lambda: gateway.metrics().sum("sluice_connections") == 0)
@@ -135,9 +131,7 @@ def test_bad_headers_end_the_connection(t):
 def test_only_trusted_proxies_are_believed(t):
     with t.case("required"):
         gateway = _gateway(t, t.echo(), **{"in": "required", "trusted": "192.0.2.0/24"})
-        client = plain.connect(gateway.http_port)
-        client.sendall(b"PROXY TCP4 198.51.100.7 192.0.2.1 5678 443\r\n" + encode_request("GET", "/"))
-        assert plain.is_reset(client)
+        assert plain.resets(gateway.http_port, b"PROXY TCP4 198.51.100.7 192.0.2.1 5678 443\r\n" + encode_request("GET", "/"))
         check.equal(gateway.metrics().sum("sluice_refused_total", code="proxy_untrusted"), 1)
     with t.case("trusted: a proxy must, others must not"):
         gateway = _gateway(t, t.echo(), **{"in": "trusted", "trusted": "127.0.0.7/32"})
@@ -160,9 +154,7 @@ def test_limits_count_the_client_and_not_the_proxy(t):
         client.send(f"PROXY TCP4 {address} 192.0.2.1 1 1\r\n".encode() + encode_request("GET", "/"))
         check.equal(client.response().status, 200)
         held.append(client)
-    again = plain.connect(gateway.http_port)
-    again.sendall(b"PROXY TCP4 198.51.100.1 192.0.2.1 1 1\r\n" + encode_request("GET", "/"))
-    assert plain.is_reset(again)
+    assert plain.resets(gateway.http_port, b"PROXY TCP4 198.51.100.1 192.0.2.1 1 1\r\n" + encode_request("GET", "/"))
     check.equal(gateway.metrics().sum("sluice_limit_hits_total", limit="connections_per_address"), 1)
     for client in held:
         client.close()

@@ -36,6 +36,9 @@ class TcpServer:
             self.failures.append(error)
 
     def stop(self):
+        if self.listener.fileno() < 0:
+            return
+        self.listener.shutdown(socket.SHUT_RDWR)  # closing alone would leave it to the thread that accepts
         self.listener.close()
 
 
@@ -63,20 +66,30 @@ class UdpServer:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(("127.0.0.1", port))
         self.port = self.sock.getsockname()[1]
-        self.prefix, self.received = prefix, []
-        threading.Thread(target=self._run, daemon=True).start()
+        self.prefix, self.received, self.stopped = prefix, [], False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def _run(self):
         while True:
             try:
                 data, sender = self.sock.recvfrom(65536)
+                self.received.append((data, sender))
+                if self.stopped:
+                    return
+                if self.prefix is not None:
+                    self.sock.sendto(self.prefix + data, sender)
             except OSError:
                 return
-            self.received.append((data, sender))
-            if self.prefix is not None:
-                self.sock.sendto(self.prefix + data, sender)
 
     def stop(self):
+        """Until the port is free: its thread must have left the socket."""
+        if self.stopped:
+            return
+        self.stopped = True
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
+            waker.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join()
         self.sock.close()
 
 
@@ -119,6 +132,17 @@ def reset(sock):
     """Closes with RST instead of FIN."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
+
+
+def resets(port, said=b""):
+    """Whether a new connection that says this is reset; it may be before it has said anything."""
+    try:
+        with connect(port) as sock:
+            sock.sendall(said)
+            receive_all(sock)
+        return False
+    except (ConnectionResetError, BrokenPipeError):
+        return True
 
 
 def is_reset(sock):
