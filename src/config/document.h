@@ -19,9 +19,16 @@ namespace sluice::config {
 
 // --- gateway: what belongs to the process ---
 
+enum class ListenerProtocol : uint8_t { kTcp, kUdp };
+/// Whose connections begin with a header of the PROXY protocol.
+enum class ListenerProxyProtocol : uint8_t { kOff, kTrusted, kRequired };
+
 struct Listener {
   std::string name;
   Address address;
+  ListenerProtocol protocol = ListenerProtocol::kTcp;
+  ListenerProxyProtocol proxy_protocol = ListenerProxyProtocol::kOff;
+  ByteSize waiting{};  // datagrams that wait in the kernel, of `protocol: udp`; 0: as the system has it
   bool http2 = true;
   Origin origin;
   static const Struct<Listener>& schema();
@@ -119,6 +126,8 @@ struct InnerAccessLog {
 
 enum class Balance : uint8_t { kRoundRobin };
 enum class UpstreamProtocol : uint8_t { kAuto, kH1 };
+/// The header that connections to an upstream begin with.
+enum class UpstreamProxyProtocol : uint8_t { kOff, kV1, kV2 };
 
 struct Target {
   TargetUrl url;
@@ -162,10 +171,40 @@ struct Upstream {
   Balance balance = Balance::kRoundRobin;
   UpstreamProtocol protocol = UpstreamProtocol::kAuto;
   UpstreamHost host;
+  UpstreamProxyProtocol proxy_protocol = UpstreamProxyProtocol::kOff;
   UpstreamTimeouts timeouts;
   Retry retry;
   Origin origin;
   static const Struct<Upstream>& schema();
+};
+
+// --- streams: TCP, TLS and UDP that is not HTTP ---
+
+enum class StreamTls : uint8_t { kPassthrough };
+
+struct StreamTimeouts {
+  std::optional<Duration> idle;  // absent: an hour; of UDP a minute
+  static const Struct<StreamTimeouts>& schema();
+};
+
+struct StreamLimits {
+  uint32_t connections = 0;    // 0: as many as the gateway has
+  uint32_t sessions = 10'000;  // of UDP
+  uint32_t datagram = 65'535;  // bytes
+  uint32_t responses = 0;      // datagrams from the target that end a session; 0: none do
+  static const Struct<StreamLimits>& schema();
+};
+
+struct Stream {
+  std::string listener;
+  std::vector<std::string> sni;  // lower case; "*.suffix" for any depth below; empty: the whole listener
+  std::optional<StreamTls> tls;
+  std::string upstream;
+  StreamTimeouts timeouts;
+  StreamLimits limits;
+  InnerAccessLog access_log;
+  Origin origin;
+  static const Struct<Stream>& schema();
 };
 
 // --- APIs and routes ---
@@ -270,6 +309,7 @@ struct Document {
   std::vector<std::string> include;
   Gateway gateway;
   Map<Upstream> upstreams;
+  Map<Stream> streams;
   Map<PolicyList> chains;
   PolicyList policies;
   Map<Api> apis;

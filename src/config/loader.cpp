@@ -19,6 +19,7 @@ class Loader {
     expand_chains(result_.document, nodes_, diagnostics_);
     validate_policies(result_.document, diagnostics_);
     validate_document(result_.document, nodes_, diagnostics_);
+    validate_streams(result_.document, nodes_, diagnostics_);
     for (size_t i = 0; i < diagnostics_.sources().size(); ++i)
       result_.document.file_names.push_back(diagnostics_.sources().name(static_cast<uint32_t>(i)));
     diagnostics_.sort();
@@ -106,6 +107,7 @@ class Loader {
       whole.policies = std::move(part.policies);
     merge_map("upstream", upstreams_, whole.upstreams, nodes_.upstreams, part.upstreams,
               root.find("upstreams"));
+    merge_map("stream", streams_, whole.streams, nodes_.streams, part.streams, root.find("streams"));
     merge_map("chain", chains_, whole.chains, nodes_.chains, part.chains, root.find("chains"));
     merge_map("API", apis_, whole.apis, nodes_.apis, part.apis, root.find("apis"));
     merge_map("consumer", consumers_, whole.consumers, nodes_.consumers, part.consumers,
@@ -150,6 +152,7 @@ class Loader {
   size_t documents_ = 0;
   WrittenNodes nodes_;
   Places upstreams_;
+  Places streams_;
   Places chains_;
   Places apis_;
   Places consumers_;

@@ -16,6 +16,7 @@ struct WrittenNodes {
   const Node* gateway = nullptr;
   const Node* policies = nullptr;
   std::vector<const Node*> upstreams;
+  std::vector<const Node*> streams;
   std::vector<const Node*> chains;
   std::vector<const Node*> apis;
   std::vector<const Node*> consumers;
@@ -32,6 +33,12 @@ void expand_chains(Document& document, const WrittenNodes& nodes, Diagnostics& d
 
 /// Policies: one type and id only once a level, nothing against a locked one.
 void validate_policies(const Document& document, Diagnostics& diagnostics);
+
+/// A name in lower case, `*.suffix`, or an IP address; without a port.
+bool is_host_pattern(std::string_view text);
+
+/// What streams and HTTP may not share, and what the PROXY protocol needs. Server names become lower case.
+void validate_streams(Document& document, const WrittenNodes& nodes, Diagnostics& diagnostics);
 
 /// Everything else. Host names become lower case, an API's path loses its slash at the end.
 void validate_document(Document& document, const WrittenNodes& nodes, Diagnostics& diagnostics);

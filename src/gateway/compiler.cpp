@@ -62,7 +62,7 @@ class Compilation {
   const Snapshot* previous_;
   config::Diagnostics& diagnostics_;
   ContentDigest gateway_digest_;
-  std::unordered_map<std::string_view, std::shared_ptr<const Upstream>> upstreams_;
+  UpstreamsByName upstreams_;
   std::unordered_map<std::string_view, ContentDigest> upstream_digests_;
   std::unordered_map<std::string_view, uint16_t> listeners_;
   std::unordered_map<std::string_view, const std::shared_ptr<const ApiNode>*> previous_apis_;
@@ -74,6 +74,7 @@ std::unique_ptr<Compiled> Compilation::run() {
   auto next = std::make_shared<Snapshot>();
   compile_settings(*next);
   compile_upstreams();
+  compiler_.streams_.compile(document_, upstreams_, services_.metrics, *next);
   if (previous_)
     for (const auto& node : previous_->apis) previous_apis_.emplace(node->entry.spec.name, &node);
 
@@ -126,7 +127,15 @@ void Compilation::compile_settings(Snapshot& next) {
     // The loader has checked that it is an IP address.
     io::Address address =
         io::Address::parse_ip(listener.address.host, listener.address.port).value_or(io::Address{});
-    next.listeners.push_back({listener.name, number, address, listener.http2});
+    next.listeners.push_back({.name = listener.name,
+                              .number = number,
+                              .address = address,
+                              .protocol = listener.protocol,
+                              .proxy_protocol = listener.proxy_protocol,
+                              .waiting_bytes = static_cast<uint32_t>(listener.waiting.bytes),
+
+                              .streams = nullptr,
+                              .http2 = listener.http2});
   }
 
   // All that every route inherits: what changes here changes them all.

@@ -21,8 +21,9 @@ class UpstreamConnection final : public ListHook,
                                  private io::Stream::Observer,
                                  private http::h1::ClientExchange::Lender {
  public:
-  UpstreamConnection(ConnectionPool& pool, std::unique_ptr<io::Stream> stream)
-      : pool_(pool), stream_(std::move(stream)) {}
+  /// `dedicated`: for one client alone.
+  UpstreamConnection(ConnectionPool& pool, std::unique_ptr<io::Stream> stream, bool dedicated)
+      : pool_(pool), stream_(std::move(stream)), dedicated_(dedicated) {}
 
   /// Starts the exchange that it was taken for; its end gives the connection back.
   http::ClientExchange& start(const http::Limits& limits, Arena& arena);
@@ -39,6 +40,7 @@ class UpstreamConnection final : public ListHook,
   std::unique_ptr<io::Stream> stream_;
   Instant idle_since_{};
   bool reused_ = false;
+  const bool dedicated_;
 };
 
 /// Not thread-safe. Must outlive what it has lent.
@@ -57,8 +59,10 @@ class ConnectionPool final : private io::Timer {
   /// The idle connection that was used last, or null.
   UpstreamConnection* take_idle();
   /// A new one. Tries the target's addresses in turn until `timeout` has passed for each; kUnresolved when
-  /// its name has none.
-  io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout);
+  /// its name has none. What is sent first may be given as `preface`, and lives until this returns: a PROXY
+  /// header, so that the connection is for one client alone and not kept.
+  io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout,
+                                                    std::string_view preface = {});
   /// Every connection taken comes back once; `reusable`: the last response was read to its end. Kept for
   /// `idle` then.
   void give_back(UpstreamConnection* connection, bool reusable);
@@ -68,6 +72,8 @@ class ConnectionPool final : private io::Timer {
 
  private:
   friend class UpstreamConnection;
+  io::Task<io::Result<std::unique_ptr<io::Stream>>> open(io::Address address, io::CancelToken& token,
+                                                         std::string_view preface);
   void drop(UpstreamConnection& connection);
   void on_timer() override;
 

@@ -16,6 +16,19 @@ constexpr Duration kNamesTime = std::chrono::seconds(2);
 /// After the drain's time is over: how long cancelled exchanges have to give back what they hold.
 constexpr Duration kCancelTime = std::chrono::seconds(3);
 
+/// Tries a listener's address for a moment.
+std::optional<io::Error> why_unavailable(io::Loop& loop, const ListenerSettings& listener) {
+  if (listener.protocol == config::ListenerProtocol::kUdp) {
+    auto probe = loop.open_datagrams(listener.address,
+                                     {.reuse_port = true, .waiting_bytes = 0, .remote = std::nullopt});
+    if (!probe) return probe.error();
+  } else {
+    auto probe = loop.listen(listener.address, {.reuse_port = true});
+    if (!probe) return probe.error();
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 DataPlane::DataPlane(io::Loop& loop, Services& services, io::Resolver& resolver, TargetRegistry& targets,
@@ -92,13 +105,14 @@ io::Task<DataPlane::Outcome> DataPlane::prepare(const Compiled& next) {
   // left alone: the kernel would give a second socket its share of the connections, and closing it would
   // reset them.
   for (const ListenerSettings& listener : next.change.next->listeners) {
-    bool ours = std::ranges::any_of(snapshot_->listeners,
-                                    [&](const auto& known) { return known.address == listener.address; });
+    bool ours = std::ranges::any_of(snapshot_->listeners, [&](const auto& known) {
+      return known.address == listener.address && known.protocol == listener.protocol;
+    });
     if (ours) continue;
-    auto probe = loop_.listen(listener.address, {.reuse_port = true});
-    if (!probe)
+    auto unavailable = why_unavailable(loop_, listener);
+    if (unavailable)
       co_return std::unexpected(fmt::format("listener `{}` cannot listen on {}: {}", listener.name,
-                                            listener.address.text(), io::error_text(probe.error().code)));
+                                            listener.address.text(), io::error_text(unavailable->code)));
   }
   co_return Outcome{};
 }

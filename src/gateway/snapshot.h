@@ -12,6 +12,7 @@
 #include "gateway/connection_limits.h"
 #include "gateway/plan.h"
 #include "gateway/router/root_router.h"
+#include "gateway/stream/stream_plan.h"
 #include "http/limits.h"
 #include "http/serve.h"
 #include "http/server.h"
@@ -45,6 +46,10 @@ struct ListenerSettings {
   std::string name;
   uint16_t number = 0;  // the same for the process's life
   io::Address address;
+  config::ListenerProtocol protocol = config::ListenerProtocol::kTcp;
+  config::ListenerProxyProtocol proxy_protocol = config::ListenerProxyProtocol::kOff;
+  uint32_t waiting_bytes = 0;                   // of datagrams, in the kernel; 0: as the system has it
+  std::shared_ptr<const StreamRoutes> streams;  // null: HTTP alone
   bool http2 = true;
 
   http::Codec codec() const { return http2 ? http::Codec::kEither : http::Codec::kHttp1; }

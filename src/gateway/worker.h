@@ -15,8 +15,9 @@
 #include "gateway/queue_delay.h"
 #include "gateway/services.h"
 #include "gateway/snapshot.h"
+#include "gateway/stream/datagram_relay.h"
+#include "gateway/stream/listener_acceptor.h"
 #include "http/date.h"
-#include "http/plain_acceptor.h"
 #include "http/server.h"
 #include "io/loop.h"
 #include "io/scope.h"
@@ -62,6 +63,14 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   /// After the last byte: metrics and the access log.
   void account(Exchange& exchange);
 
+  // --- for connections that are no HTTP, or not yet ---
+  io::TaskScope& scope() { return scope_; }
+  http::Connections& connections() { return connections_; }
+  void count_refused(std::string_view code) { metrics_.add(refused_[code]); }
+  /// A line of the access log for one that took `total`; the record's other fields are the caller's.
+  void log_connection(telemetry::AccessRecord& record, uint16_t listener, const io::Address& peer,
+                      Duration total);
+
   // --- http::RequestHandler ---
   const http::Limits& limits() const override { return snapshot_->limits; }
   const http::ServerTimeouts& timeouts() const override { return snapshot_->timeouts; }
@@ -80,14 +89,15 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
     Listening(Worker& worker, const ListenerSettings& listener_settings)
         : settings(listener_settings),
           connections(worker.services_.metrics.connections(settings.name)),
-          acceptor(worker.loop_, worker, settings.number, worker.connections_, worker.scope_,
-                   settings.codec()) {}
+          acceptor(worker, settings) {}
 
-    const ListenerSettings settings;
+    ListenerSettings settings;  // as of the last reload that has it
     telemetry::Group<telemetry::Gauge, telemetry::ConnectionState> connections;
-    std::unique_ptr<io::Listener> listener;
+    std::unique_ptr<io::Listener> listener;    // of TCP
+    std::unique_ptr<DatagramRelay> datagrams;  // of UDP
     io::CancelToken token;
-    http::PlainAcceptor acceptor;
+    ListenerAcceptor acceptor;
+    bool closed() const { return !listener && !datagrams; }
   };
 
   /// True: the worker is behind, and this request has waited for too long already.
@@ -95,9 +105,10 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
     return server.queued && queue_delay_.sheds(*server.queued, snapshot_->queue_delay, loop_.now());
   }
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);
-  void serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings);
+  std::expected<void, io::Error> open(const ListenerSettings& settings);
   void forget_moved();
   io::Task<> accept_from(Listening& listening);
+  io::Task<> relay_datagrams(Listening& listening);
   /// Hands the access log over, a while after the first line that waits for it.
   class LogFlush final : private io::Timer {
    public:

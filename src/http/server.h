@@ -59,6 +59,8 @@ class ServerExchange {
 
   /// The most bytes that `request_body` will give: more is an error with 413.
   virtual void limit_request_body(uint64_t bytes) = 0;
+  /// What the client has connected to; costs a system call.
+  virtual io::Address local() const = 0;
   /// Bytes of the request that have come, and of the response that have gone out, heads included.
   virtual uint64_t request_bytes() const = 0;
   virtual uint64_t response_bytes() const = 0;

@@ -54,7 +54,10 @@ Attempt::Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream,
 Attempt::~Attempt() { assert(!client_ && scope_.active() == 0); }
 
 io::Task<std::optional<Failure>> Attempt::connect(gateway::ConnectionPool& pool) {
-  auto connected = co_await pool.connect(token_, upstream_.timeouts.connect);
+  std::string preface;
+  if (upstream_.names_client())
+    preface = upstream_.proxy_header(exchange_.server.peer, exchange_.server.local());
+  auto connected = co_await pool.connect(token_, upstream_.timeouts.connect, preface);
   if (connected) {
     client_ = &(*connected)->start(exchange_.worker.limits(), exchange_.arena);
     co_return std::nullopt;
@@ -87,7 +90,7 @@ io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
   if (!target_) co_return Failure{.result = UpstreamResult::kNoTarget, .refusal = kNoTarget, .sent = false};
   exchange_.upstream.target = target_->authority;
   gateway::ConnectionPool& pool = exchange_.worker.pools().of(*target_, upstream_);
-  gateway::UpstreamConnection* idle = fresh ? nullptr : pool.take_idle();
+  gateway::UpstreamConnection* idle = fresh || upstream_.names_client() ? nullptr : pool.take_idle();
   if (idle) {
     client_ = &idle->start(exchange_.worker.limits(), exchange_.arena);
   } else {

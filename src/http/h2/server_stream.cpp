@@ -102,6 +102,8 @@ void ServerStream::stop_request_body() {
   if (!incoming_.ended()) incoming_.fail(kCancelledError);
 }
 
+io::Address ServerStream::local() const { return connection_.stream_->local(); }
+
 void ServerStream::abandon() {
   if (!closed_ && !end_sent_ && !reset_ && !malformed_) {
     connection_.session_.reset(id_, ErrorCode::kInternalError);
