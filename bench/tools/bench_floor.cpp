@@ -1,5 +1,6 @@
-// What the libraries alone take for a connection that has made its handshake and one request and is idle: libssl's
-// server side over (empty) memory BIOs, or nghttp2's server session. What a server takes beyond is its own.
+// What the libraries alone take for a connection that has made its handshake and one request and is idle:
+// libssl's server side over (empty) memory BIOs, or nghttp2's server session. What a server takes beyond is
+// its own.
 //   bench_floor tls|h2 --connections N [--certificate PEM --key PEM]      {"bytes": a connection}
 #include <nghttp2/nghttp2.h>
 #include <openssl/ssl.h>

@@ -1,5 +1,5 @@
-// The gRPC upstream of the benchmark: HTTP/2 without TLS. Every call, whatever its path, is answered with one message
-// of 64 bytes and `grpc-status: 0`, once it has been read.
+// The gRPC upstream of the benchmark: HTTP/2 without TLS. Every call, whatever its path, is answered with one
+// message of 64 bytes and `grpc-status: 0`, once it has been read.
 #include <nghttp2/nghttp2.h>
 
 #include <algorithm>
@@ -134,7 +134,8 @@ class Server {
       connection.unsent.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(more));
     }
     if (connection.unsent.empty()) return true;
-    const ssize_t sent = send(connection.fd, connection.unsent.data(), connection.unsent.size(), MSG_NOSIGNAL);
+    const ssize_t sent =
+        send(connection.fd, connection.unsent.data(), connection.unsent.size(), MSG_NOSIGNAL);
     if (sent < 0) return errno == EAGAIN;
     connection.unsent.erase(0, static_cast<size_t>(sent));
     return true;

@@ -1,6 +1,6 @@
-// Holds C idle HTTP/2 connections (prior knowledge, no TLS), each after one request that was answered with 200, until
-// its standard input ends; says {"held": C} when all are there. Frames are written by hand: nothing of an HTTP/2
-// library's own memory or pace is in what is measured.
+// Holds C idle HTTP/2 connections (prior knowledge, no TLS), each after one request that was answered with
+// 200, until its standard input ends; says {"held": C} when all are there. Frames are written by hand:
+// nothing of an HTTP/2 library's own memory or pace is in what is measured.
 #include <poll.h>
 
 #include <vector>
@@ -16,13 +16,16 @@ enum : uint8_t { kEndStream = 1, kAck = 1, kEndHeaders = 4 };
 
 std::string frame(uint8_t type, uint8_t flags, uint8_t stream, std::string_view payload) {
   std::string bytes;
-  for (const size_t byte : {payload.size() >> 16, payload.size() >> 8, payload.size()}) bytes += static_cast<char>(byte);
-  for (const uint8_t byte : {type, flags, uint8_t{0}, uint8_t{0}, uint8_t{0}, stream}) bytes += static_cast<char>(byte);
+  for (const size_t byte : {payload.size() >> 16, payload.size() >> 8, payload.size()})
+    bytes += static_cast<char>(byte);
+  for (const uint8_t byte : {type, flags, uint8_t{0}, uint8_t{0}, uint8_t{0}, stream})
+    bytes += static_cast<char>(byte);
   bytes += payload;
   return bytes;
 }
 
-/// RFC 7541, 6.2.2: a literal that is not indexed; without `name` its name is entry `index` of the static table.
+/// RFC 7541, 6.2.2: a literal that is not indexed; without `name` its name is entry `index` of the static
+/// table.
 std::string literal(char index, std::string_view name, std::string_view value) {
   std::string bytes(1, index);
   if (!name.empty()) bytes += static_cast<char>(name.size()) + std::string(name);
@@ -33,7 +36,8 @@ std::string opening(std::string_view path, std::string_view key) {
   std::string fields = "\x82\x86";  // :method GET, :scheme http
   fields += literal(4, "", path) + literal(1, "", "bench.test");
   if (!key.empty()) fields += literal(0, "x-api-key", key);
-  return std::string(kPreface) + frame(kSettings, 0, 0, "") + frame(kHeaders, kEndStream | kEndHeaders, 1, fields);
+  return std::string(kPreface) + frame(kSettings, 0, 0, "") +
+         frame(kHeaders, kEndStream | kEndHeaders, 1, fields);
 }
 
 /// Waits for the end of stream 1; every other frame is read and dropped, settings are acknowledged.

@@ -1,7 +1,7 @@
-// New TLS connections as fast as they go: each of C clients connects, shakes hands, asks once (the server refuses
-// for want of a key, which costs it next to nothing and proves that it is through with the handshake), closes, and
-// begins again. --resume: with the last session its server gave. The result is one line of JSON; cpu_us is what
-// the processes given by --pid used for each connection.
+// New TLS connections as fast as they go: each of C clients connects, shakes hands, asks once (the server
+// refuses for want of a key, which costs it next to nothing and proves that it is through with the
+// handshake), closes, and begins again. --resume: with the last session its server gave. The result is one
+// line of JSON; cpu_us is what the processes given by --pid used for each connection.
 #include <ctime>
 #include <memory>
 #include <string>
@@ -69,9 +69,7 @@ struct Counts {
 class Handshakes {
  public:
   explicit Handshakes(HandshakeOptions options)
-      : options_(std::move(options)),
-        poll_(epoll_create1(EPOLL_CLOEXEC)),
-        clients_(options_.connections) {
+      : options_(std::move(options)), poll_(epoll_create1(EPOLL_CLOEXEC)), clients_(options_.connections) {
     if (options_.resume) tls_.on_session(keep_session);
   }
 

@@ -2,7 +2,8 @@
 // has come. Open loop (--rate): request i is due at start + i/R, and its latency counts from that moment even
 // when no connection was free to send it, so that a stall of the server is seen by everything that would have
 // arrived meanwhile (no coordinated omission). --hold opens C connections, makes one request on each and
-// keeps them idle until its standard input ends. No pipelining. --tls: all of it over TLS 1.3. The result is one line of JSON.
+// keeps them idle until its standard input ends. No pipelining. --tls: all of it over TLS 1.3. The result is
+// one line of JSON.
 #include <algorithm>
 #include <deque>
 #include <memory>

@@ -1,6 +1,7 @@
-// Both ends of the WebSocket measurement. --listen: a server that sends every message back. --address: a load of C
-// connections, each of which sends its next message of --size bytes when the last has come back. The load's result
-// is one line of JSON; cpu_us is what the processes given by --pid used for each message there and back.
+// Both ends of the WebSocket measurement. --listen: a server that sends every message back. --address: a load
+// of C connections, each of which sends its next message of --size bytes when the last has come back. The
+// load's result is one line of JSON; cpu_us is what the processes given by --pid used for each message there
+// and back.
 #include <ctime>
 #include <memory>
 #include <utility>
@@ -173,7 +174,8 @@ class Load {
     if (!peer.open) {
       const std::string head = take_head(peer);
       if (head.empty()) return;
-      if (!head.starts_with("HTTP/1.1 101") || head.find(websocket_accept(kWebSocketKey)) == std::string::npos)
+      if (!head.starts_with("HTTP/1.1 101") ||
+          head.find(websocket_accept(kWebSocketKey)) == std::string::npos)
         die("no upgrade but: " + head);
       peer.open = true;
       return send_next(peer);

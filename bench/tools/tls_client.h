@@ -1,5 +1,5 @@
-// The client's side of TLS for the tools that measure it: a context for all connections, and a channel that is a
-// socket with or without TLS on it. Certificates are not verified: the peer is the server under test.
+// The client's side of TLS for the tools that measure it: a context for all connections, and a channel that
+// is a socket with or without TLS on it. Certificates are not verified: the peer is the server under test.
 #pragma once
 
 #include <openssl/err.h>
@@ -76,7 +76,8 @@ struct Channel {
     for (;;) {
       if (tls_result(ssl, SSL_do_handshake(ssl)) > 0) return true;
       if (errno != EAGAIN) return false;
-      pollfd wait{.fd = fd, .events = static_cast<short>(SSL_want_write(ssl) ? POLLOUT : POLLIN), .revents = 0};
+      pollfd wait{
+          .fd = fd, .events = static_cast<short>(SSL_want_write(ssl) ? POLLOUT : POLLIN), .revents = 0};
       if (poll(&wait, 1, 10'000) <= 0) return false;
     }
   }

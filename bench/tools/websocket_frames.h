@@ -1,5 +1,5 @@
-// Just enough of RFC 6455 to send and to receive whole messages of one frame each, and to shake hands. It trusts its
-// peer as the other tools do.
+// Just enough of RFC 6455 to send and to receive whole messages of one frame each, and to shake hands. It
+// trusts its peer as the other tools do.
 #pragma once
 
 #include <openssl/evp.h>
