@@ -16,8 +16,7 @@ using io::Address;
 class EchoServer {
  public:
   EchoServer(io::SimLoop& loop, uint16_t port, std::string greeting = {})
-      : loop_(loop),
-        greeting_(std::move(greeting)),
+      : greeting_(std::move(greeting)),
         listener_(loop.listen(Address::loopback(port), {}).value()) {
     listener_->bind(token_);
     scope_.spawn(accept());
@@ -69,7 +68,6 @@ class EchoServer {
     stream->shutdown_write();
   }
 
-  io::SimLoop& loop_;
   std::string greeting_;
   std::unique_ptr<io::Listener> listener_;
   io::CancelToken token_;
@@ -157,7 +155,7 @@ TEST_F(StreamTest, AnotherTargetIsTriedWhenOneRefuses) {
     EXPECT_EQ(await_text(client, 5), "hello");
   }
   EXPECT_EQ(second.connections, 2);
-  EXPECT_EQ(metric("sluice_retries_total{upstream=\"echo\",reason=\"connect_failure\"}"), "1");
+  EXPECT_EQ(metric("sluice_retries_total{upstream=\"echo\",reason=\"connect_failure\"}"), "2");
 }
 
 TEST_F(StreamTest, WithoutATargetTheClientIsReset) {
