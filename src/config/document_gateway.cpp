@@ -12,7 +12,13 @@ const Struct<Listener>& Listener::schema() {
           .field("name", &Listener::name, "Names it for `listeners`, logs and metrics.")
           .required()
           .field("address", &Listener::address, "`IP:PORT`; port 0 takes any free one.")
-          .required();
+          .required()
+          .field("tls", &Listener::tls, "Speak TLS; `{}` will do for trying things out.")
+          .field("redirect_https", &Listener::redirect_https,
+                 "Send every request to `https://` with 308, but for `/.well-known/acme-challenge/`.")
+          .field("https_port", &Listener::https_port,
+                 "The port that it sends to; that of the first listener with TLS when left out.")
+          .range(1, 65535);
   return schema;
 }
 

@@ -39,6 +39,23 @@ struct EnumTraits<UpstreamProtocol> {
       {"auto", UpstreamProtocol::kAuto}, {"h1", UpstreamProtocol::kH1}, {"h2", {}, true}, {"h2c", {}, true}};
 };
 template <>
+struct EnumTraits<TlsProfile> {
+  static constexpr EnumName<TlsProfile> kNames[] = {{"intermediate", TlsProfile::kIntermediate},
+                                                    {"modern", TlsProfile::kModern}};
+};
+template <>
+struct EnumTraits<TlsVersion> {
+  static constexpr EnumName<TlsVersion> kNames[] = {{"tls1.2", TlsVersion::kTls12},
+                                                    {"tls1.3", TlsVersion::kTls13}};
+};
+template <>
+struct EnumTraits<ClientCertificateMode> {
+  static constexpr EnumName<ClientCertificateMode> kNames[] = {
+      {"off", ClientCertificateMode::kOff},
+      {"optional", ClientCertificateMode::kOptional},
+      {"required", ClientCertificateMode::kRequired}};
+};
+template <>
 struct EnumTraits<RepeatedSlash> {
   static constexpr EnumName<RepeatedSlash> kNames[] = {
       {"merge", RepeatedSlash::kMerge}, {"keep", RepeatedSlash::kKeep}, {"reject", RepeatedSlash::kReject}};

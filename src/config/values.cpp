@@ -212,11 +212,11 @@ std::string to_text(const IpPrefix& prefix) {
 }
 
 Parsed<TargetUrl> parse_target_url(std::string_view text) {
-  constexpr std::string_view kScheme = "http://";
-  if (text.starts_with("https://"))
-    return because("TLS to upstreams (`https://`) is not supported in this version; use `http://`");
-  if (!text.starts_with(kScheme)) return malformed();
-  text.remove_prefix(kScheme.size());
+  constexpr std::string_view kPlain = "http://";
+  constexpr std::string_view kTls = "https://";
+  const bool tls = text.starts_with(kTls);
+  if (!tls && !text.starts_with(kPlain)) return malformed();
+  text.remove_prefix(tls ? kTls.size() : kPlain.size());
   if (text.find_first_of("?#") != text.npos) return because("a target has no query and no fragment");
   const auto path_at = text.find('/');
   std::string_view host = text.substr(0, path_at);
@@ -224,6 +224,8 @@ Parsed<TargetUrl> parse_target_url(std::string_view text) {
   if (host.find('@') != host.npos) return because("a target has no user name or password");
 
   TargetUrl url;
+  url.tls = tls;
+  url.port = tls ? 443 : 80;
   std::string_view port;
   bool has_port = false;
   if (host.starts_with('[')) {
@@ -260,6 +262,8 @@ Parsed<TargetUrl> parse_target_url(std::string_view text) {
 
 std::string authority(const TargetUrl& url) { return to_text(Address{url.host, url.port}); }
 
-std::string to_text(const TargetUrl& url) { return "http://" + authority(url) + url.base_path; }
+std::string to_text(const TargetUrl& url) {
+  return (url.tls ? "https://" : "http://") + authority(url) + url.base_path;
+}
 
 }  // namespace sluice::config

@@ -70,6 +70,7 @@ struct TargetUrl {
   std::string host;  // a name in lower case, or an IP address without brackets
   uint16_t port = 80;
   std::string base_path;  // empty, or "/x/y" without a slash at its end
+  bool tls = false;       // https
   friend bool operator==(const TargetUrl&, const TargetUrl&) = default;
 };
 Parsed<TargetUrl> parse_target_url(std::string_view text);

@@ -10,6 +10,14 @@ namespace sluice::gateway {
 
 namespace {
 
+/// Where a listener with `redirect_https` sends requests.
+uint16_t https_port(const config::Gateway& gateway, const config::Listener& listener) {
+  if (listener.https_port) return listener.https_port;
+  for (const config::Listener& other : gateway.listen)
+    if (other.tls) return other.address.port;
+  return 443;
+}
+
 constexpr std::string_view kRouteless = "*";  // the route of an API without routes, in logs and metrics
 
 }  // namespace
@@ -37,6 +45,7 @@ class Compilation {
   };
 
   void compile_settings(Snapshot& next);
+  std::shared_ptr<const tls::TicketKeys> own_ticket_keys();
   void compile_upstreams();
   std::shared_ptr<const ApiNode> compile_api(const std::string& name, config::Api& api);
   std::shared_ptr<const ApiRouter> compile_router(const std::string& name, const config::Api& api,
@@ -126,23 +135,53 @@ void Compilation::compile_settings(Snapshot& next) {
     // The loader has checked that it is an IP address.
     io::Address address =
         io::Address::parse_ip(listener.address.host, listener.address.port).value_or(io::Address{});
-    next.listeners.push_back({listener.name, number, address});
+    ListenerSettings& settings = next.listeners.emplace_back();
+    settings.name = listener.name;
+    settings.number = number;
+    settings.address = address;
+    if (listener.tls) {
+      settings.tls = compiler_.tls_.listener(document_, listener, own_ticket_keys(), diagnostics_);
+      settings.self_signed = listener.tls->certificates.empty();
+    }
+    if (listener.redirect_https) {
+      settings.redirect_port = https_port(gateway, listener);
+      next.redirects = true;
+    }
   }
+  for (const auto& [name, certificate] : document_.certificates)
+    if (certificate.loaded) next.certificates.push_back({name, certificate.loaded->not_after()});
 
   // All that every route inherits: what changes here changes them all.
   gateway_digest_ = combine(digest_of_struct(gateway), digest_of_struct(document_.policies));
 }
 
+/// Shared by all listeners, for the process's life.
+std::shared_ptr<const tls::TicketKeys> Compilation::own_ticket_keys() {
+  if (!services_.ticket_keys) services_.ticket_keys = std::make_shared<tls::TicketKeys>();
+  return services_.ticket_keys;
+}
+
 void Compilation::compile_upstreams() {
   for (const auto& [name, configured] : document_.upstreams) {
     ContentDigest digest = combine(digest_of(name), digest_of_struct(configured));
+    std::shared_ptr<const tls::ClientContext> tls;
+    ContentDigest tls_digest;
+    if (std::ranges::any_of(configured.targets, [](const auto& target) { return target.url.tls; })) {
+      tls = compiler_.tls_.upstream(document_, configured, tls_digest, diagnostics_);
+      digest = combine(digest, tls_digest);
+    }
     upstream_digests_.emplace(name, digest);
     std::weak_ptr<const Upstream>& known = compiler_.known_upstreams_[digest];
     auto upstream = known.lock();
     if (!upstream) {
       std::vector<Target> targets;
       for (const config::Target& target : configured.targets) {
-        targets.push_back({.identity = compiler_.targets_.find_or_make(name, target.url),
+        TargetTls target_tls;
+        if (target.url.tls)
+          target_tls = {.context = tls,
+                        .server_name = configured.tls.sni.empty() ? target.url.host : configured.tls.sni,
+                        .key = fmt::format("{:x}.{:x}", tls_digest.high, tls_digest.low)};
+        targets.push_back({.identity = compiler_.targets_.find_or_make(name, target.url, target_tls),
                            .authority = config::authority(target.url),
                            .base_path = target.url.base_path,
                            .weight = target.weight});

@@ -12,6 +12,7 @@
 #include "gateway/policy_types.h"
 #include "gateway/services.h"
 #include "gateway/snapshot.h"
+#include "gateway/tls_compiler.h"
 #include "gateway/upstream.h"
 
 namespace sluice::gateway {
@@ -45,6 +46,7 @@ class Compiler {
   const PolicyTypes& policies_;
   const HandlerTypes& handlers_;
   TargetRegistry targets_;
+  TlsCompiler tls_;
   uint64_t revision_ = 0;
   std::vector<std::string> listener_names_;  // by number; a listener keeps its number for the process's life
   // Alive as long as a snapshot uses them; by digest.

@@ -1,7 +1,10 @@
 #include "gateway/connection_pool.h"
 
+#include <fmt/format.h>
+
 #include "io/linked_token.h"
 #include "io/sleep.h"
+#include "telemetry/process_log.h"
 
 namespace sluice::gateway {
 
@@ -56,6 +59,10 @@ io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToke
     io::Deadline deadline(loop_, loop_.now() + timeout, attempt);
     metrics_.add(gauges_[PoolState::kConnecting], 1);
     auto stream = co_await loop_.connect(addresses[(first + i) % addresses.size()], attempt);
+    if (stream && target_->tls.context) {
+      auto secured = co_await secure(std::move(*stream), attempt);
+      stream = std::move(secured);
+    }
     metrics_.add(gauges_[PoolState::kConnecting], -1);
     if (stream) {
       ++lent_;
@@ -69,6 +76,24 @@ io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToke
     if (error.code == io::ErrorCode::kCancelled) error.code = io::ErrorCode::kTimedOut;
   }
   co_return std::unexpected(error);
+}
+
+io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::secure(std::unique_ptr<io::Stream> stream,
+                                                                         io::CancelToken& token) {
+  const TargetTls& tls = target_->tls;
+  auto secured = tls.context->connect(loop_, std::move(stream), tls.server_name, sessions_);
+  secured->bind(token);
+  auto outcome = co_await secured->handshake();
+  secured->unbind();
+  if (outcome) co_return std::move(secured);
+  if (token.cancelled()) co_return io::fail(io::ErrorCode::kCancelled);
+  uint64_t suppressed = 0;
+  if (log_bound_.allows(loop_.now(), suppressed))
+    telemetry::log::warning("upstream target {}:{}: TLS handshake as {} failed: {} ({}){}", target_->host,
+                            target_->port, tls.server_name,
+                            tls::handshake_failure_text(outcome.error().failure), outcome.error().detail,
+                            suppressed ? fmt::format("; {} more like it were not logged", suppressed) : "");
+  co_return io::fail(io::ErrorCode::kUnsecured);
 }
 
 void ConnectionPool::give_back(UpstreamConnection* connection, bool reusable) {

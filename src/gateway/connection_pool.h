@@ -5,11 +5,13 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
+#include "gateway/log_bound.h"
 #include "gateway/upstream.h"
 #include "io/loop.h"
 #include "io/stream.h"
 #include "io/timer.h"
 #include "telemetry/metrics.h"
+#include "tls/client_context.h"
 
 namespace sluice::gateway {
 
@@ -51,7 +53,7 @@ class ConnectionPool final : private io::Timer {
   /// The idle connection that was used last, or null.
   UpstreamConnection* take_idle();
   /// A new one. Tries the target's addresses in turn until `timeout` has passed for each; kUnresolved when
-  /// its name has none.
+  /// its name has none, kUnsecured when TLS failed.
   io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout);
   /// Every connection taken comes back once; `reusable`: the last response was read to its end. Kept for
   /// `idle` then.
@@ -62,6 +64,8 @@ class ConnectionPool final : private io::Timer {
 
  private:
   friend class UpstreamConnection;
+  io::Task<io::Result<std::unique_ptr<io::Stream>>> secure(std::unique_ptr<io::Stream> stream,
+                                                           io::CancelToken& token);
   void drop(UpstreamConnection& connection);
   void on_timer() override;
 
@@ -75,6 +79,8 @@ class ConnectionPool final : private io::Timer {
   size_t lent_ = 0;
   size_t next_address_ = 0;
   Duration idle_time_{};
+  tls::SessionSlot sessions_;  // of connections over TLS
+  LogBound log_bound_;
 };
 
 /// The pools of a worker, by TargetIdentity::slot.

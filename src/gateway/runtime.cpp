@@ -176,6 +176,7 @@ bool Runtime::start(Loaded loaded) {
       });
     });
   }
+  look_after_tls();
   reload_scope_.spawn(await_names(arrived));
   start_compile_thread();
   house_scope_.spawn(keep_house());
@@ -230,8 +231,12 @@ io::Task<> Runtime::await_names(std::function<void()> then) {
 void Runtime::announce() {
   ready_ = true;
   metrics_->set(services_->metrics.config_revision(), static_cast<int64_t>(snapshot_->revision));
-  for (const ListenerSettings& listener : snapshot_->listeners)
-    log::info("listening on {} ({})", listener.address.text(), listener.name);
+  for (const ListenerSettings& listener : snapshot_->listeners) {
+    log::info("listening on {} ({}{})", listener.address.text(), listener.name, listener.tls ? ", TLS" : "");
+    if (listener.self_signed)
+      log::warning("listener {} shows a certificate that the gateway has signed itself: for trying things out",
+                   listener.name);
+  }
   log::info("ready: revision {}, {} workers, io {}, status on {}", snapshot_->revision, workers_.size(),
             io::backend_name(io_.backend), status_->address().text());
   if (options_.on_ready) options_.on_ready();
@@ -255,6 +260,22 @@ io::Task<> Runtime::keep_house() {
     if (!slept) co_return;
     services_->credentials.collect();
     names_->collect();
+    look_after_tls();
+  }
+}
+
+void Runtime::look_after_tls() {
+  if (services_->ticket_keys) {
+    if (next_ticket_rotation_ == kNever) next_ticket_rotation_ = loop_.now() + tls::TicketKeys::kRotation;
+    if (loop_.now() >= next_ticket_rotation_) {
+      services_->ticket_keys->rotate();
+      next_ticket_rotation_ += tls::TicketKeys::kRotation;
+    }
+  }
+  // One that the configuration names no more keeps its last value until the next start.
+  for (const CertificateExpiry& certificate : snapshot_->certificates) {
+    auto left = std::chrono::duration_cast<std::chrono::seconds>(certificate.not_after - loop_.wall_now());
+    metrics_->set(services_->metrics.certificate_expires(certificate.name), left.count());
   }
 }
 

@@ -24,7 +24,7 @@ namespace sluice::gateway {
 
 struct RuntimeOptions {
   std::vector<config::Input> inputs;
-  bool watch = false;              // reload when a file changes
+  bool watch = false;              // reload when a file changes; for certificates that is done anyway
   std::function<void()> on_ready;  // once, on the main loop, when the first configuration is active
 };
 
@@ -68,6 +68,8 @@ class Runtime {
   void announce();
   io::Task<> await_names(std::function<void()> then);
   void register_sources();
+  /// Ticket keys that are due, and how long certificates last.
+  void look_after_tls();
 
   void start_compile_thread();
   void run_compile_thread();
@@ -91,6 +93,7 @@ class Runtime {
   telemetry::WorkerMetrics* metrics_ = nullptr;  // the main loop's own
   std::unique_ptr<telemetry::LogWriter> log_;
   std::shared_ptr<const Snapshot> snapshot_;
+  Instant next_ticket_rotation_ = kNever;
   config::Gateway started_with_;  // what changes by restart only is compared with this
   io::BackendChoice io_{};        // of the workers
   std::vector<std::unique_ptr<WorkerThread>> workers_;
@@ -114,6 +117,7 @@ class Runtime {
   std::shared_ptr<const Snapshot> compile_base_;  // what the next compilation starts from
   std::vector<std::string> watched_files_;
   std::vector<std::string> watched_patterns_;
+  std::vector<std::string> watched_certificates_;  // also without `watch`
   FileStates watched_states_;
 
   std::thread signal_thread_;

@@ -15,6 +15,7 @@
 #include "http/limits.h"
 #include "http/server.h"
 #include "io/address.h"
+#include "tls/server_context.h"
 
 namespace sluice::gateway {
 
@@ -44,6 +45,16 @@ struct ListenerSettings {
   std::string name;
   uint16_t number = 0;  // the same for the process's life
   io::Address address;
+  std::shared_ptr<const tls::ServerContext> tls;  // null: in the clear
+  bool self_signed = false;  // what it shows is ours alone
+  /// Requests are sent to `https` on this port; 0: they are served.
+  uint16_t redirect_port = 0;
+};
+
+/// For the metric that tells when a certificate expires.
+struct CertificateExpiry {
+  std::string name;
+  WallTime not_after;
 };
 
 struct Snapshot {
@@ -58,6 +69,8 @@ struct Snapshot {
   Duration stream_idle = std::chrono::minutes(5);
   std::vector<config::IpPrefix> trusted_proxies;
   std::vector<ListenerSettings> listeners;
+  bool redirects = false;  // one of `listeners` does
+  std::vector<CertificateExpiry> certificates;
 
   /// Whether an address is one of `trusted_proxies`.
   bool trusts(const io::Address& address) const;

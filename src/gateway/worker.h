@@ -10,13 +10,13 @@
 
 #include "base/intrusive_list.h"
 #include "gateway/connection_pool.h"
+#include "gateway/connection_setup.h"
 #include "gateway/exchange.h"
 #include "gateway/plan_pins.h"
 #include "gateway/queue_delay.h"
 #include "gateway/services.h"
 #include "gateway/snapshot.h"
 #include "http/date.h"
-#include "http/plain_acceptor.h"
 #include "http/server.h"
 #include "io/loop.h"
 #include "io/scope.h"
@@ -80,19 +80,23 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
     Listening(Worker& worker, const ListenerSettings& listener_settings)
         : settings(listener_settings),
           connections(worker.services_.metrics.connections(settings.name)),
-          acceptor(worker.loop_, worker, settings.number, worker.connections_, worker.scope_) {}
+          acceptor({worker.loop_, worker, worker.connections_, worker.scope_, worker.metrics_}, settings,
+                   worker.services_.metrics.tls(settings.name)) {}
 
-    const ListenerSettings settings;
+    const ListenerSettings settings;  // as it was opened; what may change comes by `ConnectionSetup::set_tls`
     telemetry::Group<telemetry::Gauge, telemetry::ConnectionState> connections;
     std::unique_ptr<io::Listener> listener;
     io::CancelToken token;
-    http::PlainAcceptor acceptor;
+    ConnectionSetup acceptor;
   };
 
   /// True: the worker is behind, and this request has waited for too long already.
   bool sheds(const http::ServerExchange& server) {
     return server.queued && queue_delay_.sheds(*server.queued, snapshot_->queue_delay, loop_.now());
   }
+  /// An answer that needs no route: the listener sends everybody to `https`, or the host asked for has another
+  /// client-certificate rule than the handshake had. False: there is none.
+  bool answer_by_listener(Exchange& exchange);
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);
   void serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings);
   void forget_moved();
