@@ -1,5 +1,6 @@
 """TLS on listeners (contract, section 2, `listen[].tls`, and section 3; docs/tls.md)."""
 
+import contextlib
 import os
 import socket
 import ssl
@@ -39,9 +40,9 @@ def serve(t, options, entities="", values=None, **more):
 
 
 def shop(t, **more):
-    """A gateway with one certificate for shop.test and *.test."""
+    """A gateway with one certificate for shop.test and others."""
     ca = Authority(t.folder)
-    cert, key = ca.issue("shop", "shop.test", "*.test", "IP:127.0.0.1")
+    cert, key = ca.issue("shop", "shop.test", "b2b.test", "may.test", "IP:127.0.0.1")
     gateway = serve(t, more.pop("options", "certificates: [shop]"),
                     f"certificates: {{ shop: {{ cert: {cert}, key: {key} }} }}\n" + more.pop("entities", ""), **more)
     gateway.ca = ca
@@ -73,7 +74,8 @@ def test_curl_verifies_uploads_and_resumes_its_session(t):
     check.equal(curl(*to, url + "/ok").body, "fine")
     path = t.file("upload", "y" * 1_000_000)
     answer = curl(*to, "--http1.1", "--data-binary", "@" + path, url + "/a/up")
-    check.equal((answer.status, answer.body.count("y") >= 1_000_000), (200, True))
+    check.equal(answer.status, 200)
+    assert gateway.log_line(path="/a/up")["request_bytes"] > 1_000_000
 
 
 def test_session_tickets_resume_on_any_worker(t):
@@ -145,7 +147,7 @@ def test_protocol_by_alpn_or_an_alert(t):
         TlsClient(t, gateway.tls_port, context=client_context(protocols=["spdy/3"]))
         raise AssertionError("an unknown protocol was served")
     except ssl.SSLError as error:
-        assert "NO_APPLICATION_PROTOCOL" in str(error), error
+        assert "no application protocol" in str(error), error
     patience.poll("it is counted", lambda: handshake_failures(gateway, "protocol") == 1)
 
 
@@ -180,6 +182,10 @@ def test_client_certificates_by_host(t):
         pair = (os.path.join(folder, certificate + ".crt"), os.path.join(folder, certificate + ".key")) if certificate else None
         try:
             client = TlsClient(t, gateway.tls_port, name, client_context(gateway.ca.cert, pair))
+            client.sock.settimeout(0.3)  # in TLS 1.3 the alert comes when the client is through (RFC 8446, section 4.4.2.4)
+            with contextlib.suppress(TimeoutError):
+                client.sock.recv(1)
+            client.sock.settimeout(patience.SECONDS)
             return client.get("/ok").status
         except (ssl.SSLError, OSError, AssertionError) as error:
             return next((word for word in ("CERTIFICATE_REQUIRED", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED", "UNKNOWN_CA") if word in str(error)),
@@ -213,6 +219,7 @@ def test_a_host_with_another_client_rule_is_misdirected(t):
 def test_junk_disturbs_nobody(t):
     gateway = shop(t, gateway="timeouts: { header: 500ms }")
     good = TlsClient(t, gateway.tls_port)
+    good.get("/ok")
 
     def raw(data, keep=False):
         with socket.create_connection(("127.0.0.1", gateway.tls_port), timeout=patience.SECONDS) as sock:
@@ -296,7 +303,8 @@ def test_redirect_to_https(t):
 
 def test_metric_says_when_certificates_expire(t):
     gateway = shop(t)
-    left = gateway.metrics().sum("sluice_certificate_expires_seconds", name="shop")
+    (labels, left), = gateway.metrics().find("sluice_certificate_expires_seconds")
+    check.equal(labels, {"name": "shop"})
     assert 364 * 86400 < left <= 365 * 86400, left
 
 
