@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "base/ascii.h"
+#include "tls/library.h"
 #include "tls/name_table.h"
 #include "tls/openssl.h"
 #include "tls/ticket_crypto.h"
@@ -294,6 +295,8 @@ uint16_t ServerContext::client_rule_of(std::string_view host) const {
 }
 
 bool ServerContext::has_client_rules() const { return parts_->rules.size() > 1; }
+
+std::string_view library_version() { return OpenSSL_version(OPENSSL_VERSION); }
 
 bool has_group(std::string_view name) {
   OwnedContext context(SSL_CTX_new(TLS_method()));
