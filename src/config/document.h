@@ -52,6 +52,9 @@ struct ListenerTls {
   Origin origin;
   static const Struct<ListenerTls>& schema();
 };
+enum class ListenerProtocol : uint8_t { kTcp, kUdp };
+/// Whose connections begin with a header of the PROXY protocol.
+enum class ListenerProxyProtocol : uint8_t { kOff, kTrusted, kRequired };
 
 struct Listener {
   std::string name;
@@ -59,6 +62,10 @@ struct Listener {
   std::optional<ListenerTls> tls = {};
   bool redirect_https = false;
   uint16_t https_port = 0;  // of the redirect; 0: that of the first listener with TLS
+  ListenerProtocol protocol = ListenerProtocol::kTcp;
+  ListenerProxyProtocol proxy_protocol = ListenerProxyProtocol::kOff;
+  ByteSize waiting{};  // datagrams that wait in the kernel, of `protocol: udp`; 0: as the system has it
+  bool http2 = true;
   Origin origin;
   static const Struct<Listener>& schema();
 };
@@ -184,6 +191,8 @@ struct UpstreamTls {
 
 enum class Balance : uint8_t { kRoundRobin };
 enum class UpstreamProtocol : uint8_t { kAuto, kH1 };
+/// The header that connections to an upstream begin with.
+enum class UpstreamProxyProtocol : uint8_t { kOff, kV1, kV2 };
 
 struct Target {
   TargetUrl url;
@@ -228,10 +237,40 @@ struct Upstream {
   UpstreamProtocol protocol = UpstreamProtocol::kAuto;
   UpstreamHost host;
   UpstreamTls tls;
+  UpstreamProxyProtocol proxy_protocol = UpstreamProxyProtocol::kOff;
   UpstreamTimeouts timeouts;
   Retry retry;
   Origin origin;
   static const Struct<Upstream>& schema();
+};
+
+// --- streams: TCP, TLS and UDP that is not HTTP ---
+
+enum class StreamTls : uint8_t { kPassthrough, kTerminate };
+
+struct StreamTimeouts {
+  std::optional<Duration> idle;  // absent: an hour; of UDP a minute
+  static const Struct<StreamTimeouts>& schema();
+};
+
+struct StreamLimits {
+  uint32_t connections = 0;    // 0: as many as the gateway has
+  uint32_t sessions = 10'000;  // of UDP
+  uint32_t datagram = 65'535;  // bytes
+  uint32_t responses = 0;      // datagrams from the target that end a session; 0: none do
+  static const Struct<StreamLimits>& schema();
+};
+
+struct Stream {
+  std::string listener;
+  std::vector<std::string> sni;  // lower case; "*.suffix" for any depth below; empty: the whole listener
+  std::optional<StreamTls> tls;
+  std::string upstream;
+  StreamTimeouts timeouts;
+  StreamLimits limits;
+  InnerAccessLog access_log;
+  Origin origin;
+  static const Struct<Stream>& schema();
 };
 
 // --- APIs and routes ---
@@ -338,6 +377,7 @@ struct Document {
   Map<Trust> trust;
   Map<Certificate> certificates;
   Map<Upstream> upstreams;
+  Map<Stream> streams;
   Map<PolicyList> chains;
   PolicyList policies;
   Map<Api> apis;

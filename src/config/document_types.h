@@ -16,6 +16,29 @@ struct EnumTraits<IoBackend> {
       {"auto", IoBackend::kAuto}, {"epoll", IoBackend::kEpoll}, {"io_uring", IoBackend::kUring}};
 };
 template <>
+struct EnumTraits<ListenerProtocol> {
+  static constexpr EnumName<ListenerProtocol> kNames[] = {{"tcp", ListenerProtocol::kTcp},
+                                                          {"udp", ListenerProtocol::kUdp}};
+};
+template <>
+struct EnumTraits<ListenerProxyProtocol> {
+  static constexpr EnumName<ListenerProxyProtocol> kNames[] = {
+      {"off", ListenerProxyProtocol::kOff},
+      {"trusted", ListenerProxyProtocol::kTrusted},
+      {"required", ListenerProxyProtocol::kRequired}};
+};
+template <>
+struct EnumTraits<UpstreamProxyProtocol> {
+  static constexpr EnumName<UpstreamProxyProtocol> kNames[] = {{"off", UpstreamProxyProtocol::kOff},
+                                                               {"v1", UpstreamProxyProtocol::kV1},
+                                                               {"v2", UpstreamProxyProtocol::kV2}};
+};
+template <>
+struct EnumTraits<StreamTls> {
+  static constexpr EnumName<StreamTls> kNames[] = {{"passthrough", StreamTls::kPassthrough},
+                                                   {"terminate", StreamTls::kTerminate}};
+};
+template <>
 struct EnumTraits<AccessLogFormat> {
   static constexpr EnumName<AccessLogFormat> kNames[] = {
       {"json", AccessLogFormat::kJson}, {"text", AccessLogFormat::kText}, {"off", AccessLogFormat::kOff}};

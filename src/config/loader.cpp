@@ -22,6 +22,7 @@ class Loader {
     result_.document.loaded_at = options_.environment.now();
     load_certificates(result_.document, nodes_, options_.environment, options_.strict_expiry, diagnostics_,
                       result_.certificate_files);
+    validate_streams(result_.document, nodes_, diagnostics_);
     for (size_t i = 0; i < diagnostics_.sources().size(); ++i)
       result_.document.file_names.push_back(diagnostics_.sources().name(static_cast<uint32_t>(i)));
     diagnostics_.sort();
@@ -127,6 +128,7 @@ class Loader {
               root.find("certificates"));
     merge_map("upstream", upstreams_, whole.upstreams, nodes_.upstreams, part.upstreams,
               root.find("upstreams"));
+    merge_map("stream", streams_, whole.streams, nodes_.streams, part.streams, root.find("streams"));
     merge_map("chain", chains_, whole.chains, nodes_.chains, part.chains, root.find("chains"));
     merge_map("API", apis_, whole.apis, nodes_.apis, part.apis, root.find("apis"));
     merge_map("consumer", consumers_, whole.consumers, nodes_.consumers, part.consumers,
@@ -173,6 +175,7 @@ class Loader {
   Places trust_;
   Places certificates_;
   Places upstreams_;
+  Places streams_;
   Places chains_;
   Places apis_;
   Places consumers_;

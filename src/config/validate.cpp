@@ -43,19 +43,6 @@ bool is_body_path(std::string_view text) {
   return true;
 }
 
-/// A name in lower case, `*.suffix`, or an IP address; without a port.
-bool is_host_pattern(std::string_view text) {
-  if (text.starts_with('['))
-    return text.ends_with(']') && text.size() > 2 && parse_ip(text.substr(1, text.size() - 2));
-  if (text.starts_with("*.")) text.remove_prefix(2);
-  if (text.empty() || text.size() > 253 || text.front() == '.' || text.back() == '.' ||
-      text.find("..") != text.npos)
-    return false;
-  return std::ranges::all_of(text, [](char c) {
-    return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '_' || c == '.';
-  });
-}
-
 class Validator {
  public:
   Validator(Document& document, const WrittenNodes& nodes, Diagnostics& diagnostics)
@@ -98,11 +85,14 @@ class Validator {
               "the listener `" + listener.name + "` is already defined at " +
                   place(by_name[listener.name]->origin));
       if (listener.address.host.empty() || listener.address.port == 0) continue;
+      // TCP and UDP have ports of their own.
+      const std::string address = to_text(listener.address);
+      const bool udp = listener.protocol == ListenerProtocol::kUdp;
       const auto [taken, added] =
-          by_address.emplace(to_text(listener.address), "the listener `" + listener.name + "`");
+          by_address.emplace((udp ? "udp " : "") + address, "the listener `" + listener.name + "`");
       if (!added)
         error(member_or(node, "address"), "duplicate-address",
-              "`" + taken->first + "` is already taken by " + taken->second);
+              "`" + address + "` is already taken by " + taken->second);
     }
   }
 
@@ -156,7 +146,7 @@ class Validator {
     if (!upstream.tls.certificate.empty())
       check_named("certificate", certificate_names_, upstream.tls.certificate, member_or(tls, "certificate"));
     if (node.find("tls") &&
-        std::ranges::none_of(upstream.targets, [](const Target& target) { return target.url.tls; }))
+        std::ranges::none_of(upstream.targets, [](const Target& target) { return target.url.tls(); }))
       diagnostics_.warning(tls, "unused-tls", "no target of this upstream is `https://`");
     if (upstream.targets.empty()) return;
     if (std::ranges::all_of(upstream.targets, [](const Target& target) { return target.weight == 0; }))
@@ -338,6 +328,18 @@ class Validator {
 };
 
 }  // namespace
+
+bool is_host_pattern(std::string_view text) {
+  if (text.starts_with('['))
+    return text.ends_with(']') && text.size() > 2 && parse_ip(text.substr(1, text.size() - 2));
+  if (text.starts_with("*.")) text.remove_prefix(2);
+  if (text.empty() || text.size() > 253 || text.front() == '.' || text.back() == '.' ||
+      text.find("..") != text.npos)
+    return false;
+  return std::ranges::all_of(text, [](char c) {
+    return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '_' || c == '.';
+  });
+}
 
 void validate_document(Document& document, const WrittenNodes& nodes, Diagnostics& diagnostics) {
   Validator(document, nodes, diagnostics).run();

@@ -19,6 +19,7 @@ struct WrittenNodes {
   std::vector<const Node*> trust;
   std::vector<const Node*> certificates;
   std::vector<const Node*> upstreams;
+  std::vector<const Node*> streams;
   std::vector<const Node*> chains;
   std::vector<const Node*> apis;
   std::vector<const Node*> consumers;
@@ -41,6 +42,11 @@ void validate_policies(const Document& document, Diagnostics& diagnostics);
 void load_certificates(Document& document, const WrittenNodes& nodes, const Environment& environment,
                        bool strict, Diagnostics& diagnostics, std::vector<std::string>& files);
 inline constexpr Duration kExpirySoon = std::chrono::days(30);
+/// A name in lower case, `*.suffix`, or an IP address; without a port.
+bool is_host_pattern(std::string_view text);
+
+/// What streams and HTTP may not share, and what the PROXY protocol needs. Server names become lower case.
+void validate_streams(Document& document, const WrittenNodes& nodes, Diagnostics& diagnostics);
 
 /// Everything else. Host names become lower case, an API's path loses its slash at the end.
 void validate_document(Document& document, const WrittenNodes& nodes, Diagnostics& diagnostics);

@@ -87,4 +87,17 @@ void Worker::account(Exchange& exchange) {
   log_flush_.line_written();
 }
 
+void Worker::log_connection(telemetry::AccessRecord& record, uint16_t listener, const io::Address& peer,
+                            Duration total) {
+  if (!log_) return;
+  std::string client = peer.ip_text();
+  record.time = loop_.wall_now() - total;
+  record.listener = listener_name(listener);
+  record.client_address = client;
+  record.total = total;
+  record.revision = snapshot_->revision;
+  log_->write(record);
+  log_flush_.line_written();
+}
+
 }  // namespace sluice::gateway

@@ -45,7 +45,6 @@ class Compilation {
   };
 
   void compile_settings(Snapshot& next);
-  std::shared_ptr<const tls::TicketKeys> own_ticket_keys();
   void compile_upstreams();
   std::shared_ptr<const ApiNode> compile_api(const std::string& name, config::Api& api);
   std::shared_ptr<const ApiRouter> compile_router(const std::string& name, const config::Api& api,
@@ -71,7 +70,7 @@ class Compilation {
   const Snapshot* previous_;
   config::Diagnostics& diagnostics_;
   ContentDigest gateway_digest_;
-  std::unordered_map<std::string_view, std::shared_ptr<const Upstream>> upstreams_;
+  UpstreamsByName upstreams_;
   std::unordered_map<std::string_view, ContentDigest> upstream_digests_;
   std::unordered_map<std::string_view, uint16_t> listeners_;
   std::unordered_map<std::string_view, const std::shared_ptr<const ApiNode>*> previous_apis_;
@@ -83,6 +82,7 @@ std::unique_ptr<Compiled> Compilation::run() {
   auto next = std::make_shared<Snapshot>();
   compile_settings(*next);
   compile_upstreams();
+  compiler_.streams_.compile(document_, upstreams_, services_.metrics, *next);
   if (previous_)
     for (const auto& node : previous_->apis) previous_apis_.emplace(node->entry.spec.name, &node);
 
@@ -139,8 +139,14 @@ void Compilation::compile_settings(Snapshot& next) {
     settings.name = listener.name;
     settings.number = number;
     settings.address = address;
+    settings.protocol = listener.protocol;
+    settings.proxy_protocol = listener.proxy_protocol;
+    settings.waiting_bytes = static_cast<uint32_t>(listener.waiting.bytes);
+    settings.http2 = listener.http2;
     if (listener.tls) {
-      settings.tls = compiler_.tls_.listener(document_, listener, own_ticket_keys(), diagnostics_);
+      if (!compiler_.ticket_keys_) compiler_.ticket_keys_ = std::make_shared<tls::TicketKeys>();
+      next.ticket_keys = compiler_.ticket_keys_;
+      settings.tls = compiler_.tls_.listener(document_, listener, compiler_.ticket_keys_, diagnostics_);
       settings.self_signed = listener.tls->certificates.empty();
     }
     if (listener.redirect_https) {
@@ -155,18 +161,12 @@ void Compilation::compile_settings(Snapshot& next) {
   gateway_digest_ = combine(digest_of_struct(gateway), digest_of_struct(document_.policies));
 }
 
-/// Shared by all listeners, for the process's life.
-std::shared_ptr<const tls::TicketKeys> Compilation::own_ticket_keys() {
-  if (!services_.ticket_keys) services_.ticket_keys = std::make_shared<tls::TicketKeys>();
-  return services_.ticket_keys;
-}
-
 void Compilation::compile_upstreams() {
   for (const auto& [name, configured] : document_.upstreams) {
     ContentDigest digest = combine(digest_of(name), digest_of_struct(configured));
     std::shared_ptr<const tls::ClientContext> tls;
     ContentDigest tls_digest;
-    if (std::ranges::any_of(configured.targets, [](const auto& target) { return target.url.tls; })) {
+    if (std::ranges::any_of(configured.targets, [](const auto& target) { return target.url.tls(); })) {
       tls = compiler_.tls_.upstream(document_, configured, tls_digest, diagnostics_);
       digest = combine(digest, tls_digest);
     }
@@ -177,7 +177,7 @@ void Compilation::compile_upstreams() {
       std::vector<Target> targets;
       for (const config::Target& target : configured.targets) {
         TargetTls target_tls;
-        if (target.url.tls)
+        if (target.url.tls())
           target_tls = {.context = tls,
                         .server_name = configured.tls.sni.empty() ? target.url.host : configured.tls.sni,
                         .key = fmt::format("{:x}.{:x}", tls_digest.high, tls_digest.low)};

@@ -15,6 +15,12 @@ void UpstreamConnection::on_disturbed(bool) {
   if (linked()) pool_.drop(*this);
 }
 
+http::ClientExchange& UpstreamConnection::start(const http::Limits& limits, Arena& arena) {
+  return http::h1::ClientExchange::start({pool_.loop_, *stream_, *this, reused_}, limits, arena);
+}
+
+void UpstreamConnection::on_exchange_end(bool reusable) { pool_.give_back(this, reusable); }
+
 ConnectionPool::ConnectionPool(io::Loop& loop, std::shared_ptr<TargetIdentity> target,
                                telemetry::WorkerMetrics& metrics, const Upstream& upstream)
     : loop_(loop),
@@ -48,7 +54,25 @@ UpstreamConnection* ConnectionPool::take_idle() {
   return nullptr;
 }
 
-io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToken& token, Duration timeout) {
+io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::open(io::Address address,
+                                                                       io::CancelToken& token,
+                                                                       std::string_view preface) {
+  auto stream = co_await loop_.connect(address, token);
+  if (!stream) co_return stream;
+  if (!preface.empty()) {
+    (*stream)->bind(token);
+    iovec piece{const_cast<char*>(preface.data()), preface.size()};
+    auto written = co_await (*stream)->write({&piece, 1});
+    if (!written) co_return std::unexpected(written.error());
+    (*stream)->unbind();
+  }
+  if (!target_->tls.context) co_return stream;
+  auto secured = co_await secure(std::move(*stream), token);
+  co_return secured;
+}
+
+io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToken& token, Duration timeout,
+                                                                  std::string_view preface) {
   const TargetIdentity::Addresses* published = target_->addresses();
   if (!published || published->empty()) co_return io::fail(io::ErrorCode::kUnresolved);
   TargetIdentity::Addresses addresses = *published;  // the list may be replaced while we wait
@@ -58,16 +82,12 @@ io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToke
     io::LinkedToken attempt(token);
     io::Deadline deadline(loop_, loop_.now() + timeout, attempt);
     metrics_.add(gauges_[PoolState::kConnecting], 1);
-    auto stream = co_await loop_.connect(addresses[(first + i) % addresses.size()], attempt);
-    if (stream && target_->tls.context) {
-      auto secured = co_await secure(std::move(*stream), attempt);
-      stream = std::move(secured);
-    }
+    auto stream = co_await open(addresses[(first + i) % addresses.size()], attempt, preface);
     metrics_.add(gauges_[PoolState::kConnecting], -1);
     if (stream) {
       ++lent_;
       metrics_.add(gauges_[PoolState::kActive], 1);
-      auto* connection = new UpstreamConnection(*this, std::move(*stream));
+      auto* connection = new UpstreamConnection(*this, std::move(*stream), !preface.empty());
       connection->stream_->observe(connection);
       co_return connection;
     }
@@ -100,7 +120,8 @@ void ConnectionPool::give_back(UpstreamConnection* connection, bool reusable) {
   --lent_;
   metrics_.add(gauges_[PoolState::kActive], -1);
   connection->stream_->unbind();
-  bool keep = reusable && idle_time_ > Duration::zero() && !connection->stream_->dirty();
+  bool keep =
+      reusable && !connection->dedicated_ && idle_time_ > Duration::zero() && !connection->stream_->dirty();
   if (keep && idle_count_ >= kMaxIdle) {
     metrics_.add(full_);
     keep = false;

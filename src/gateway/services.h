@@ -11,7 +11,6 @@
 #include "store/rate_table.h"
 #include "telemetry/families.h"
 #include "telemetry/registry.h"
-#include "tls/ticket_keys.h"
 
 namespace sluice::gateway {
 
@@ -29,8 +28,6 @@ struct Services {
   ConnectionLimits connections;
   store::KeyedHasher hasher;
   store::CredentialTable credentials;
-  /// Of session tickets, for listeners that name none; made when the first listener with TLS is.
-  std::shared_ptr<tls::TicketKeys> ticket_keys;
   std::shared_ptr<SlotAllocator> plan_slots = std::make_shared<SlotAllocator>();
 };
 

@@ -10,7 +10,8 @@ namespace sluice::gateway {
 namespace {
 
 /// What HTTP over TLS may be, the preferred first.
-const std::vector<std::string> kServerProtocols = {"http/1.1"};
+const std::vector<std::string> kServerProtocols = {"h2", "http/1.1"};
+const std::vector<std::string> kServerHttp1 = {"http/1.1"};
 const std::vector<std::string> kClientProtocols = {"http/1.1"};
 
 constexpr Duration kSelfSignedLifetime = std::chrono::days(365);
@@ -62,9 +63,9 @@ std::shared_ptr<const tls::ServerContext> TlsCompiler::listener(
     const config::Document& document, const config::Listener& listener,
     const std::shared_ptr<const tls::TicketKeys>& own_keys, config::Diagnostics& diagnostics) {
   const config::ListenerTls& configured = *listener.tls;
-  ContentDigest digest = digest_of_struct(configured);
+  ContentDigest digest = combine(digest_of_struct(configured), digest_of(listener.http2 ? "h2" : ""));
   tls::ServerSettings settings{.strict_sni = configured.strict_sni,
-                               .protocols = kServerProtocols,
+                               .protocols = listener.http2 ? kServerProtocols : kServerHttp1,
                                .profile = configured.profile == config::TlsProfile::kModern
                                               ? tls::Profile::kModern
                                               : tls::Profile::kIntermediate,

@@ -2,6 +2,8 @@
 
 #include <numeric>
 
+#include "io/proxy_protocol.h"
+
 namespace sluice::gateway {
 
 TargetIdentity::TargetIdentity(std::shared_ptr<SlotAllocator> slots, std::string target_host,
@@ -27,6 +29,7 @@ Upstream::Upstream(std::string upstream_name, const config::Upstream& configured
     : name(std::move(upstream_name)),
       targets(std::move(upstream_targets)),
       host(configured.host),
+      proxy_protocol(configured.proxy_protocol),
       timeouts(configured.timeouts),
       metrics(upstream_metrics),
       schedule_(smooth_schedule(targets)) {
@@ -42,6 +45,11 @@ Upstream::Upstream(std::string upstream_name, const config::Upstream& configured
     if (condition.kind == Kind::kTimeout) retry.on_timeout = true;
     if (condition.kind == Kind::kStatus) retry.statuses.push_back(condition.status);
   }
+}
+
+std::string Upstream::proxy_header(const io::Address& client, const io::Address& destination) const {
+  bool first = proxy_protocol == config::UpstreamProxyProtocol::kV1;
+  return io::write_proxy_header(first ? io::ProxyVersion::kV1 : io::ProxyVersion::kV2, client, destination);
 }
 
 std::vector<uint16_t> smooth_schedule(const std::vector<Target>& targets) {

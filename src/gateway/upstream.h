@@ -82,9 +82,15 @@ class Upstream {
   const std::string name;
   const std::vector<Target> targets;
   const config::UpstreamHost host;
+  const config::UpstreamProxyProtocol proxy_protocol;
   const config::UpstreamTimeouts timeouts;
   RetryRules retry;
   const telemetry::UpstreamMetrics metrics;
+
+  /// A connection to it begins with a header that names its client: it is for that client alone.
+  bool names_client() const { return proxy_protocol != config::UpstreamProxyProtocol::kOff; }
+  /// That header. `destination`: what the client had connected to.
+  std::string proxy_header(const io::Address& client, const io::Address& destination) const;
 
   /// The next target in smooth weighted round robin over the whole process: exact, whichever workers ask.
   /// Null when no target has a weight. Not `failed`, which was tried just now, unless there is no other.

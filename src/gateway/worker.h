@@ -10,12 +10,13 @@
 
 #include "base/intrusive_list.h"
 #include "gateway/connection_pool.h"
-#include "gateway/connection_setup.h"
 #include "gateway/exchange.h"
 #include "gateway/plan_pins.h"
 #include "gateway/queue_delay.h"
 #include "gateway/services.h"
 #include "gateway/snapshot.h"
+#include "gateway/stream/datagram_relay.h"
+#include "gateway/stream/listener_acceptor.h"
 #include "http/date.h"
 #include "http/server.h"
 #include "io/loop.h"
@@ -50,6 +51,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   // --- for exchanges, policies and handlers ---
   io::Loop& loop() { return loop_; }
   telemetry::WorkerMetrics& metrics() { return metrics_; }
+  telemetry::TlsMetrics tls_metrics(std::string_view listener) { return services_.metrics.tls(listener); }
   ConnectionPools& pools() { return pools_; }
   const Snapshot& snapshot() const { return *snapshot_; }
   std::string_view listener_name(uint16_t number) const;
@@ -61,6 +63,14 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   void report_fault(Exchange& exchange, std::string_view what);
   /// After the last byte: metrics and the access log.
   void account(Exchange& exchange);
+
+  // --- for connections that are no HTTP, or not yet ---
+  io::TaskScope& scope() { return scope_; }
+  http::Connections& connections() { return connections_; }
+  void count_refused(std::string_view code) { metrics_.add(refused_[code]); }
+  /// A line of the access log for one that took `total`; the record's other fields are the caller's.
+  void log_connection(telemetry::AccessRecord& record, uint16_t listener, const io::Address& peer,
+                      Duration total);
 
   // --- http::RequestHandler ---
   const http::Limits& limits() const override { return snapshot_->limits; }
@@ -80,14 +90,15 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
     Listening(Worker& worker, const ListenerSettings& listener_settings)
         : settings(listener_settings),
           connections(worker.services_.metrics.connections(settings.name)),
-          acceptor({worker.loop_, worker, worker.connections_, worker.scope_, worker.metrics_}, settings,
-                   worker.services_.metrics.tls(settings.name)) {}
+          acceptor(worker, settings) {}
 
-    const ListenerSettings settings;  // as it was opened; what may change comes by `ConnectionSetup::set_tls`
+    ListenerSettings settings;  // as of the last reload that has it
     telemetry::Group<telemetry::Gauge, telemetry::ConnectionState> connections;
-    std::unique_ptr<io::Listener> listener;
+    std::unique_ptr<io::Listener> listener;    // of TCP
+    std::unique_ptr<DatagramRelay> datagrams;  // of UDP
     io::CancelToken token;
-    ConnectionSetup acceptor;
+    ListenerAcceptor acceptor;
+    bool closed() const { return !listener && !datagrams; }
   };
 
   /// True: the worker is behind, and this request has waited for too long already.
@@ -98,9 +109,10 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   /// client-certificate rule than the handshake had. False: there is none.
   bool answer_by_listener(Exchange& exchange);
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);
-  void serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings);
+  std::expected<void, io::Error> open(const ListenerSettings& settings);
   void forget_moved();
   io::Task<> accept_from(Listening& listening);
+  io::Task<> relay_datagrams(Listening& listening);
   /// Hands the access log over, a while after the first line that waits for it.
   class LogFlush final : private io::Timer {
    public:

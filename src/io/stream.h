@@ -48,6 +48,8 @@ class Stream : public Cancellable {
     Result<> result = {};
     bool await_ready() { return stream.try_write(pieces, result); }
     void await_suspend(std::coroutine_handle<> waiter) { stream.wait_write(waiter, &result); }
+    /// For a wait of somebody else's that this write is.
+    void await_suspend(std::coroutine_handle<> waiter, Result<>* to) { stream.wait_write(waiter, to); }
     Result<> await_resume() { return result; }
   };
 
@@ -74,6 +76,12 @@ class Stream : public Cancellable {
   virtual Address peer() const = 0;
   /// What a handshake has established (tls/connection_security.h); null: the bytes go in the clear.
   virtual const tls::ConnectionSecurity* security() const { return nullptr; }
+  /// A proxy has said whose connection it is: `peer` from now on. For connections; what lies over one asks
+  /// it.
+  virtual void set_peer(const Address&) {}
+  /// What the peer had connected to; the unspecified address where that is not known. A system call: not for
+  /// each exchange.
+  virtual Address local() const { return {}; }
   /// How long ago the last bytes came in, also before the connection was accepted; zero where that is not
   /// known. A system call: for samples.
   virtual Duration input_age() const { return {}; }

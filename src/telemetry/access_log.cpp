@@ -78,6 +78,7 @@ char* AccessLog::append_json(char* to, const AccessRecord& r) {
   to = text_field(to, R"(,"protocol":)", r.protocol);
   to = text_field(to, R"(,"api":)", r.api);
   to = text_field(to, R"(,"route":)", r.route);
+  to = text_field(to, R"(,"stream":)", r.stream);
   to = text_field(to, R"(,"consumer":)", r.consumer);
   to = text_field(to, R"(,"credential":)", r.credential);
   to = text_field(to, R"(,"plan":)", r.plan);
@@ -123,7 +124,7 @@ char* AccessLog::append_text(char* to, const AccessRecord& r) {
   to = append(to, " \"");
   to = append_escaped(to, or_dash(r.host), kLogTextBytes);
   to = append(to, "\" ");
-  token(r.api, '/');
+  token(r.stream.empty() ? r.api : r.stream, '/');
   token(r.route, ' ');
   token(r.target, ' ');
   if (!r.total) *to++ = '-';

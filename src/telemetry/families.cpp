@@ -18,6 +18,11 @@ const std::vector<std::string_view> kUpstreamResults = {
     "cancelled", "no_target"};
 const std::vector<std::string_view> kRetryReasons = {"stale_connection", "connect_failure", "reset",
                                                      "timeout", "status"};
+const std::vector<std::string_view> kStreamResults = {"complete",      "connect_failure", "no_target",
+                                                      "client_failed", "server_failed",   "idle",
+                                                      "cancelled",     "limited"};
+const std::vector<std::string_view> kStreamDirections = {"from_client", "to_client"};
+const std::vector<std::string_view> kDatagramFates = {"from_client", "to_client", "dropped"};
 const std::vector<std::string_view> kReloadResults = {"success", "failure"};
 const std::vector<std::string_view> kHandshakes = {"full", "resumed"};
 
@@ -88,6 +93,24 @@ Families::Families(Registry& registry) : registry_(registry) {
                                      .help = "Times that one of the gateway's own limits was reached.",
                                      .kind = kCounter,
                                      .labels = {"limit"}});
+  stream_sessions_ = registry.add_family({.name = "sluice_stream_sessions_total",
+                                          .help = "Connections and UDP sessions of streams that have ended.",
+                                          .kind = kCounter,
+                                          .labels = {"stream"},
+                                          .fixed_label = "result",
+                                          .fixed_values = kStreamResults});
+  stream_bytes_ = registry.add_family({.name = "sluice_stream_bytes_total",
+                                       .help = "Bytes that streams have passed on.",
+                                       .kind = kCounter,
+                                       .labels = {"stream"},
+                                       .fixed_label = "direction",
+                                       .fixed_values = kStreamDirections});
+  stream_datagrams_ = registry.add_family({.name = "sluice_stream_datagrams_total",
+                                           .help = "Datagrams that UDP streams have passed on, or not.",
+                                           .kind = kCounter,
+                                           .labels = {"stream"},
+                                           .fixed_label = "fate",
+                                           .fixed_values = kDatagramFates});
   auto reloads = registry.add_family({.name = "sluice_reloads_total",
                                       .help = "Reloads of the configuration.",
                                       .kind = kCounter,
@@ -149,6 +172,12 @@ UpstreamMetrics Families::upstream(std::string_view upstream) {
           .connections = {registry_.resolve(upstream_connections_, {upstream})},
           .retries = {registry_.resolve(retries_, {upstream})},
           .pool_full = {registry_.resolve(limit_hits_, {"upstream_idle"})}};
+}
+
+StreamMetrics Families::stream(std::string_view stream) {
+  return {.sessions = {registry_.resolve(stream_sessions_, {stream})},
+          .bytes = {registry_.resolve(stream_bytes_, {stream})},
+          .datagrams = {registry_.resolve(stream_datagrams_, {stream})}};
 }
 
 Group<Gauge, ConnectionState> Families::connections(std::string_view listener) {

@@ -15,7 +15,7 @@ struct bio_st;
 
 namespace sluice::tls {
 
-/// Its `peer` and `input_age` are those of the stream below. The end is `close_notify` (RFC 8446, section
+/// Its `peer`, `local` and `input_age` are those of the stream below. The end is `close_notify` (RFC 8446, section
 /// 6.1): where that is missing, reading ends with kReset, for what was cut short must not look whole. While it
 /// waits in `readable` it holds no buffer, neither a lent one nor OpenSSL's own.
 class TlsStream final : public io::Stream, private io::Stream::Observer {
@@ -38,6 +38,7 @@ class TlsStream final : public io::Stream, private io::Stream::Observer {
   void abort() override;
   bool dirty() override;
   io::Address peer() const override { return below_->peer(); }
+  io::Address local() const override { return below_->local(); }
   Duration input_age() const override { return below_->input_age(); }
 
  private:

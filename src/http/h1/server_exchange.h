@@ -20,6 +20,7 @@ class Http1Exchange final : public ServerExchange {
   enum class Head : uint8_t {
     kNothing,  // the connection ended before a request; there is nothing to answer
     kRequest,  // a request, or one that is `refused`
+    kHttp2,    // the preface of HTTP/2
   };
   io::Task<Head> read_head();
 
@@ -36,10 +37,12 @@ class Http1Exchange final : public ServerExchange {
   Next finish();
 
   void limit_request_body(uint64_t bytes) override;
+  io::Address local() const override { return stream_.local(); }
   uint64_t request_bytes() const override;
   uint64_t response_bytes() const override;
   io::Task<void> send_informational(const Response& response) override;
   io::Task<SendOutcome> send(Response& response, Body body, TransferWatch::Bounds bounds) override;
+  io::Task<io::Stream*> accept_tunnel(Response& response) override;
   void stop_request_body() override;
   void abandon() override;
 
