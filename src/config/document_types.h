@@ -36,7 +36,7 @@ struct EnumTraits<UpstreamProxyProtocol> {
 template <>
 struct EnumTraits<StreamTls> {
   static constexpr EnumName<StreamTls> kNames[] = {{"passthrough", StreamTls::kPassthrough},
-                                                   {"terminate", {}, true}};
+                                                   {"terminate", StreamTls::kTerminate}};
 };
 template <>
 struct EnumTraits<AccessLogFormat> {
@@ -60,6 +60,23 @@ template <>
 struct EnumTraits<UpstreamProtocol> {
   static constexpr EnumName<UpstreamProtocol> kNames[] = {
       {"auto", UpstreamProtocol::kAuto}, {"h1", UpstreamProtocol::kH1}, {"h2", {}, true}, {"h2c", {}, true}};
+};
+template <>
+struct EnumTraits<TlsProfile> {
+  static constexpr EnumName<TlsProfile> kNames[] = {{"intermediate", TlsProfile::kIntermediate},
+                                                    {"modern", TlsProfile::kModern}};
+};
+template <>
+struct EnumTraits<TlsVersion> {
+  static constexpr EnumName<TlsVersion> kNames[] = {{"tls1.2", TlsVersion::kTls12},
+                                                    {"tls1.3", TlsVersion::kTls13}};
+};
+template <>
+struct EnumTraits<ClientCertificateMode> {
+  static constexpr EnumName<ClientCertificateMode> kNames[] = {
+      {"off", ClientCertificateMode::kOff},
+      {"optional", ClientCertificateMode::kOptional},
+      {"required", ClientCertificateMode::kRequired}};
 };
 template <>
 struct EnumTraits<RepeatedSlash> {

@@ -90,8 +90,22 @@ class StreamValidator {
                    member_or(node, "upstream"));
   }
 
+  /// What the listener's own TLS means for it.
+  void check_tls(const Stream& stream, const Listener& listener, const Node& node) {
+    if (stream.tls == StreamTls::kTerminate && !listener.tls)
+      error(member_or(node, "tls"), "stream-listener",
+            "TLS cannot end here: the listener `" + listener.name + "` has no `tls`");
+    if (!stream.tls && stream.sni.empty() && listener.tls)
+      error(node, "stream-listener",
+            "the listener `" + listener.name +
+                "` has `tls`: say whether it ends here (`tls: terminate`) or not (`tls: passthrough`)");
+    if (listener.tls && listener.protocol == ListenerProtocol::kUdp)
+      error(node, "stream-listener", "datagrams have no `tls`");
+  }
+
   /// What shares the listener with it.
   void check_place(const std::string& name, const Stream& stream, On& on, const Node& node) {
+    check_tls(stream, *on.listener, node);
     const bool udp = on.listener->protocol == ListenerProtocol::kUdp;
     for (std::string_view key : {"sni", "tls"})
       if (udp && node.find(key))
@@ -141,7 +155,7 @@ class StreamValidator {
   std::string no_http_because(const On& on) const {
     if (on.listener->protocol == ListenerProtocol::kUdp) return "it takes datagrams";
     if (on.whole) return stream_at(on.whole) + " takes all of it";
-    if (!on.names.empty())
+    if (!on.names.empty() && !on.listener->tls)
       return stream_at(on.names.begin()->second) + " makes it one for TLS by server name";
     return {};
   }
@@ -175,7 +189,7 @@ class StreamValidator {
     const auto upstream = upstreams_.find(name);
     if (upstream == upstreams_.end() || upstream->second->targets.empty()) return;
     const TargetScheme scheme = upstream->second->targets[0].url.scheme;
-    if (scheme == TargetScheme::kHttp) return;
+    if (scheme == TargetScheme::kHttp || scheme == TargetScheme::kHttps) return;
     error(at, "stream-upstream",
           "the targets of `" + name + "` are written `" + std::string(scheme_text(scheme)) +
               "://`, which streams use; an API needs `http://` targets");

@@ -212,8 +212,6 @@ std::string to_text(const IpPrefix& prefix) {
 }
 
 Parsed<TargetUrl> parse_target_url(std::string_view text) {
-  if (text.starts_with("https://"))
-    return because("TLS to upstreams (`https://`) is not supported in this version; use `http://`");
   TargetUrl url;
   const auto take_scheme = [&](TargetScheme scheme) {
     const std::string_view name = scheme_text(scheme);
@@ -222,8 +220,8 @@ Parsed<TargetUrl> parse_target_url(std::string_view text) {
     url.scheme = scheme;
     return true;
   };
-  if (!take_scheme(TargetScheme::kHttp) && !take_scheme(TargetScheme::kTcp) &&
-      !take_scheme(TargetScheme::kUdp))
+  if (!take_scheme(TargetScheme::kHttp) && !take_scheme(TargetScheme::kHttps) &&
+      !take_scheme(TargetScheme::kTcp) && !take_scheme(TargetScheme::kUdp))
     return malformed();
   if (text.find_first_of("?#") != text.npos) return because("a target has no query and no fragment");
   const auto path_at = text.find('/');
@@ -256,7 +254,8 @@ Parsed<TargetUrl> parse_target_url(std::string_view text) {
     if (!number || *number == 0) return because("the port is not a number from 1 to 65535");
     url.port = *number;
   }
-  if (url.scheme != TargetScheme::kHttp) {
+  if (url.scheme == TargetScheme::kHttps && !has_port) url.port = 443;
+  if (url.scheme == TargetScheme::kTcp || url.scheme == TargetScheme::kUdp) {
     if (!has_port) return because("a `tcp://` or `udp://` target needs its port");
     if (!path.empty()) return because("a `tcp://` or `udp://` target has no path");
   }
@@ -275,6 +274,8 @@ std::string_view scheme_text(TargetScheme scheme) {
   switch (scheme) {
     case TargetScheme::kHttp:
       return "http";
+    case TargetScheme::kHttps:
+      return "https";
     case TargetScheme::kTcp:
       return "tcp";
     case TargetScheme::kUdp:

@@ -66,7 +66,7 @@ Parsed<IpPrefix> parse_ip_prefix(std::string_view text);
 std::string to_text(const IpPrefix& prefix);
 
 /// What a target speaks: HTTP, or whatever a stream carries.
-enum class TargetScheme : uint8_t { kHttp, kTcp, kUdp };
+enum class TargetScheme : uint8_t { kHttp, kHttps, kTcp, kUdp };
 std::string_view scheme_text(TargetScheme scheme);
 
 /// Where an upstream's server is: `http://host[:port][/base/path]`, `tcp://host:port` or `udp://host:port`.
@@ -75,6 +75,7 @@ struct TargetUrl {
   uint16_t port = 80;
   std::string base_path;  // empty, or "/x/y" without a slash at its end
   TargetScheme scheme = TargetScheme::kHttp;
+  bool tls() const { return scheme == TargetScheme::kHttps; }
   friend bool operator==(const TargetUrl&, const TargetUrl&) = default;
 };
 Parsed<TargetUrl> parse_target_url(std::string_view text);

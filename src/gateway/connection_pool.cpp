@@ -1,7 +1,10 @@
 #include "gateway/connection_pool.h"
 
+#include <fmt/format.h>
+
 #include "io/linked_token.h"
 #include "io/sleep.h"
+#include "telemetry/process_log.h"
 
 namespace sluice::gateway {
 
@@ -55,13 +58,17 @@ io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::open(io::Addre
                                                                        io::CancelToken& token,
                                                                        std::string_view preface) {
   auto stream = co_await loop_.connect(address, token);
-  if (!stream || preface.empty()) co_return stream;
-  (*stream)->bind(token);
-  iovec piece{const_cast<char*>(preface.data()), preface.size()};
-  auto written = co_await (*stream)->write({&piece, 1});
-  if (!written) co_return std::unexpected(written.error());
-  (*stream)->unbind();
-  co_return stream;
+  if (!stream) co_return stream;
+  if (!preface.empty()) {
+    (*stream)->bind(token);
+    iovec piece{const_cast<char*>(preface.data()), preface.size()};
+    auto written = co_await (*stream)->write({&piece, 1});
+    if (!written) co_return std::unexpected(written.error());
+    (*stream)->unbind();
+  }
+  if (!target_->tls.context) co_return stream;
+  auto secured = co_await secure(std::move(*stream), token);
+  co_return secured;
 }
 
 io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToken& token, Duration timeout,
@@ -89,6 +96,24 @@ io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToke
     if (error.code == io::ErrorCode::kCancelled) error.code = io::ErrorCode::kTimedOut;
   }
   co_return std::unexpected(error);
+}
+
+io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::secure(std::unique_ptr<io::Stream> stream,
+                                                                         io::CancelToken& token) {
+  const TargetTls& tls = target_->tls;
+  auto secured = tls.context->connect(loop_, std::move(stream), tls.server_name, sessions_);
+  secured->bind(token);
+  auto outcome = co_await secured->handshake();
+  secured->unbind();
+  if (outcome) co_return std::move(secured);
+  if (token.cancelled()) co_return io::fail(io::ErrorCode::kCancelled);
+  uint64_t suppressed = 0;
+  if (log_bound_.allows(loop_.now(), suppressed))
+    telemetry::log::warning("upstream target {}:{}: TLS handshake as {} failed: {} ({}){}", target_->host,
+                            target_->port, tls.server_name,
+                            tls::handshake_failure_text(outcome.error().failure), outcome.error().detail,
+                            suppressed ? fmt::format("; {} more like it were not logged", suppressed) : "");
+  co_return io::fail(io::ErrorCode::kUnsecured);
 }
 
 void ConnectionPool::give_back(UpstreamConnection* connection, bool reusable) {

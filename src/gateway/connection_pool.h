@@ -5,12 +5,14 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
+#include "gateway/log_bound.h"
 #include "gateway/upstream.h"
 #include "http/h1/client_exchange.h"
 #include "io/loop.h"
 #include "io/stream.h"
 #include "io/timer.h"
 #include "telemetry/metrics.h"
+#include "tls/client_context.h"
 
 namespace sluice::gateway {
 
@@ -59,7 +61,7 @@ class ConnectionPool final : private io::Timer {
   /// The idle connection that was used last, or null.
   UpstreamConnection* take_idle();
   /// A new one. Tries the target's addresses in turn until `timeout` has passed for each; kUnresolved when
-  /// its name has none. What is sent first may be given as `preface`, and lives until this returns: a PROXY
+  /// its name has none, kUnsecured when TLS failed. What is sent first may be given as `preface`, and lives until this returns: a PROXY
   /// header, so that the connection is for one client alone and not kept.
   io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout,
                                                     std::string_view preface = {});
@@ -74,6 +76,8 @@ class ConnectionPool final : private io::Timer {
   friend class UpstreamConnection;
   io::Task<io::Result<std::unique_ptr<io::Stream>>> open(io::Address address, io::CancelToken& token,
                                                          std::string_view preface);
+  io::Task<io::Result<std::unique_ptr<io::Stream>>> secure(std::unique_ptr<io::Stream> stream,
+                                                           io::CancelToken& token);
   void drop(UpstreamConnection& connection);
   void on_timer() override;
 
@@ -87,6 +91,8 @@ class ConnectionPool final : private io::Timer {
   size_t lent_ = 0;
   size_t next_address_ = 0;
   Duration idle_time_{};
+  tls::SessionSlot sessions_;  // of connections over TLS
+  LogBound log_bound_;
 };
 
 /// The pools of a worker, by TargetIdentity::slot.

@@ -207,6 +207,12 @@ io::Task<> Worker::handle(http::ServerExchange& server) {
     co_return;
   }
 
+  if ((server.security || snapshot_->redirects) && answer_by_listener(exchange)) {
+    co_await exchange.respond();
+    account(exchange);
+    co_return;
+  }
+
   // Which route. A body condition may need the beginning of the body.
   std::optional<PrefixedBody> prefixed;
   Verdict verdict = Routing(exchange, *snapshot_).decide(nullptr);

@@ -79,6 +79,7 @@ void DataPlane::start(Hosts workers, std::move_only_function<void(Outcome)> star
     worker->post([this, arrived](Worker& each) {
       loop_.post([arrived, outcome = each.listen()]() mutable { arrived(std::move(outcome)); });
     });
+  look_after_tls();
   scope_.spawn(await_names(arrived));
   scope_.spawn(keep_house());
 }
@@ -95,6 +96,23 @@ io::Task<> DataPlane::keep_house() {
     if (!slept) co_return;
     services_.credentials.collect();
     names_.collect();
+    look_after_tls();
+  }
+}
+
+/// Ticket keys that are due, and how long certificates last.
+void DataPlane::look_after_tls() {
+  if (snapshot_->ticket_keys) {
+    if (next_ticket_rotation_ == kNever) next_ticket_rotation_ = loop_.now() + tls::TicketKeys::kRotation;
+    if (loop_.now() >= next_ticket_rotation_) {
+      snapshot_->ticket_keys->rotate();
+      next_ticket_rotation_ += tls::TicketKeys::kRotation;
+    }
+  }
+  // One that the configuration names no more keeps its last value until the next start.
+  for (const CertificateExpiry& certificate : snapshot_->certificates) {
+    auto left = std::chrono::duration_cast<std::chrono::seconds>(certificate.not_after - loop_.wall_now());
+    metrics_.set(services_.metrics.certificate_expires(certificate.name), left.count());
   }
 }
 

@@ -7,8 +7,12 @@
 namespace sluice::gateway {
 
 TargetIdentity::TargetIdentity(std::shared_ptr<SlotAllocator> slots, std::string target_host,
-                               uint16_t target_port)
-    : slot(slots->take()), host(std::move(target_host)), port(target_port), slots_(std::move(slots)) {
+                               uint16_t target_port, TargetTls target_tls)
+    : slot(slots->take()),
+      host(std::move(target_host)),
+      port(target_port),
+      tls(std::move(target_tls)),
+      slots_(std::move(slots)) {
   if (auto literal = io::Address::parse_ip(host, port)) {
     is_name_ = false;
     addresses_.store(new Addresses{*literal}, std::memory_order_release);
@@ -76,11 +80,12 @@ std::vector<uint16_t> smooth_schedule(const std::vector<Target>& targets) {
 }
 
 std::shared_ptr<TargetIdentity> TargetRegistry::find_or_make(const std::string& upstream,
-                                                             const config::TargetUrl& url) {
+                                                             const config::TargetUrl& url,
+                                                             const TargetTls& tls) {
   std::lock_guard lock(mutex_);
-  auto& known = identities_[upstream + " " + config::authority(url)];
+  auto& known = identities_[upstream + " " + config::authority(url) + " " + tls.key + " " + tls.server_name];
   if (auto identity = known.lock()) return identity;
-  auto identity = std::make_shared<TargetIdentity>(slots_, url.host, url.port);
+  auto identity = std::make_shared<TargetIdentity>(slots_, url.host, url.port, tls);
   known = identity;
   return identity;
 }

@@ -51,6 +51,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   // --- for exchanges, policies and handlers ---
   io::Loop& loop() { return loop_; }
   telemetry::WorkerMetrics& metrics() { return metrics_; }
+  telemetry::TlsMetrics tls_metrics(std::string_view listener) { return services_.metrics.tls(listener); }
   ConnectionPools& pools() { return pools_; }
   const Snapshot& snapshot() const { return *snapshot_; }
   std::string_view listener_name(uint16_t number) const;
@@ -104,6 +105,9 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   bool sheds(const http::ServerExchange& server) {
     return server.queued && queue_delay_.sheds(*server.queued, snapshot_->queue_delay, loop_.now());
   }
+  /// An answer that needs no route: the listener sends everybody to `https`, or the host asked for has another
+  /// client-certificate rule than the handshake had. False: there is none.
+  bool answer_by_listener(Exchange& exchange);
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);
   std::expected<void, io::Error> open(const ListenerSettings& settings);
   void forget_moved();

@@ -17,6 +17,7 @@
 #include "io/cancel.h"
 #include "io/loop.h"
 #include "io/task.h"
+#include "tls/connection_security.h"
 
 namespace sluice::http {
 
@@ -37,6 +38,7 @@ class ServerExchange {
   ExchangeTimer& timer;
   io::Address peer;
   uint16_t listener;  // index of the listener that accepted the connection
+  const tls::ConnectionSecurity* security = nullptr;  // null: it came in the clear
   Instant began;      // when the first byte of the request was seen
 
   /// Not null: the request could not be read and must be answered with this; the other fields may be empty.

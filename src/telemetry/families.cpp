@@ -24,6 +24,14 @@ const std::vector<std::string_view> kStreamResults = {"complete",      "connect_
 const std::vector<std::string_view> kStreamDirections = {"from_client", "to_client"};
 const std::vector<std::string_view> kDatagramFates = {"from_client", "to_client", "dropped"};
 const std::vector<std::string_view> kReloadResults = {"success", "failure"};
+const std::vector<std::string_view> kHandshakes = {"full", "resumed"};
+
+std::vector<std::string_view> handshake_failures() {
+  std::vector<std::string_view> texts;
+  for (size_t i = 0; i < tls::kHandshakeFailures; ++i)
+    texts.push_back(tls::handshake_failure_text(static_cast<tls::HandshakeFailure>(i)));
+  return texts;
+}
 
 }  // namespace
 
@@ -128,6 +136,22 @@ Families::Families(Registry& registry) : registry_(registry) {
                                      .help = "Always 1; the labels tell what workers do I/O with, and why.",
                                      .kind = kGauge,
                                      .labels = {"backend", "reason"}});
+  tls_handshakes_ = registry.add_family({.name = "sluice_tls_handshakes_total",
+                                         .help = "TLS handshakes with clients that went well.",
+                                         .kind = kCounter,
+                                         .labels = {"listener"},
+                                         .fixed_label = "kind",
+                                         .fixed_values = kHandshakes});
+  tls_failures_ = registry.add_family({.name = "sluice_tls_handshake_failures_total",
+                                       .help = "TLS handshakes with clients that failed, by why.",
+                                       .kind = kCounter,
+                                       .labels = {"listener"},
+                                       .fixed_label = "reason",
+                                       .fixed_values = handshake_failures()});
+  certificate_expires_ = registry.add_family({.name = "sluice_certificate_expires_seconds",
+                                              .help = "Until a certificate, or one of its chain, expires.",
+                                              .kind = kGauge,
+                                              .labels = {"name"}});
   reloads_ = {registry.resolve(reloads, {})};
   config_revision_ = {registry.resolve(revision, {})};
   log_dropped_ = {registry.resolve(dropped, {})};
@@ -158,6 +182,15 @@ StreamMetrics Families::stream(std::string_view stream) {
 
 Group<Gauge, ConnectionState> Families::connections(std::string_view listener) {
   return {registry_.resolve(connections_, {listener})};
+}
+
+TlsMetrics Families::tls(std::string_view listener) {
+  return {.handshakes = {registry_.resolve(tls_handshakes_, {listener})},
+          .failures = {registry_.resolve(tls_failures_, {listener})}};
+}
+
+Gauge Families::certificate_expires(std::string_view name) {
+  return {registry_.resolve(certificate_expires_, {name})};
 }
 
 Counter Families::limited(std::string_view policy) { return {registry_.resolve(limited_, {policy})}; }

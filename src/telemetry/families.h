@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "telemetry/registry.h"
+#include "tls/handshake_error.h"
 
 namespace sluice::telemetry {
 
@@ -52,6 +53,14 @@ enum class StreamDirection : uint8_t { kFromClient, kToClient };
 enum class DatagramFate : uint8_t { kFromClient, kToClient, kDropped };
 enum class RetryReason : uint8_t { kStaleConnection, kConnectFailure, kReset, kTimeout, kStatus };
 enum class ReloadResult : uint8_t { kSuccess, kFailure };
+/// A TLS handshake that went well: with all its parts, or of a session of before.
+enum class Handshake : uint8_t { kFull, kResumed };
+
+/// What one listener's TLS handshakes count into.
+struct TlsMetrics {
+  Group<Counter, Handshake> handshakes;
+  Group<Counter, tls::HandshakeFailure> failures;
+};
 
 /// What one route's exchanges count into.
 struct RouteMetrics {
@@ -85,6 +94,9 @@ class Families {
   UpstreamMetrics upstream(std::string_view upstream);
   StreamMetrics stream(std::string_view stream);
   Group<Gauge, ConnectionState> connections(std::string_view listener);
+  TlsMetrics tls(std::string_view listener);
+  /// Until a certificate of the configuration expires.
+  Gauge certificate_expires(std::string_view name);
   /// Exchanges that a policy `id` limited (429, 503).
   Counter limited(std::string_view policy);
   /// Refusals that a dry run did not enforce: `sluice_refused_total{code="dry_run"}`.
@@ -108,7 +120,8 @@ class Families {
   Registry& registry_;
   Registry::FamilyId requests_, request_seconds_, refused_, connections_, upstream_requests_,
       upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, busy_ratio_, build_info_,
-      io_backend_, stream_sessions_, stream_bytes_, stream_datagrams_;
+      io_backend_, stream_sessions_, stream_bytes_, stream_datagrams_, tls_handshakes_, tls_failures_,
+      certificate_expires_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;
   Counter log_dropped_;

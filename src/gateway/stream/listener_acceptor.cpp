@@ -21,11 +21,14 @@ constexpr std::string_view kUnrecognizedName{"\x15\x03\x03\x00\x02\x02\x70", 7};
 /// A connection of which it is not known yet who serves it.
 class Opening final : public http::Connection {
  public:
-  Opening(Worker& worker, const ListenerSettings& settings, std::unique_ptr<io::Stream> stream)
+  Opening(Worker& worker, const ListenerSettings& settings, std::shared_ptr<HandshakeReport> handshakes,
+          std::unique_ptr<io::Stream> stream)
       : worker_(worker),
         number_(settings.number),
         proxy_protocol_(settings.proxy_protocol),
         streams_(settings.streams),
+        tls_(settings.tls),
+        handshakes_(std::move(handshakes)),
         stream_(std::move(stream)),
         head_(worker.loop(), *stream_),
         began_(worker.loop().now()) {
@@ -55,6 +58,10 @@ class Opening final : public http::Connection {
         bool found = co_await read_client_hello();
         if (!found) co_return false;
       }
+    }
+    if (tls_ && (!plan_ || plan_->terminates)) {
+      bool secured = co_await secure();
+      co_return secured;
     }
     co_return true;
   }
@@ -111,7 +118,7 @@ class Opening final : public http::Connection {
       if (hello) {
         opening_.server_name = std::move(hello->server_name);
         plan_ = streams_->find(opening_.server_name);
-        if (plan_) co_return true;
+        if (plan_ || tls_) co_return true;
         iovec alert{const_cast<char*>(kUnrecognizedName.data()), kUnrecognizedName.size()};
         auto written = co_await stream_->write({&alert, 1});
         std::ignore = written;  // it is refused either way
@@ -119,6 +126,7 @@ class Opening final : public http::Connection {
         co_return false;
       }
       if (hello.error() != tls::ClientHelloProblem::kIncomplete) {
+        if (tls_) co_return true;  // the handshake has the right alert for it
         refuse("client_hello_malformed");
         co_return false;
       }
@@ -128,6 +136,25 @@ class Opening final : public http::Connection {
         co_return false;
       }
     }
+  }
+
+  /// The handshake with those whose TLS ends here.
+  io::Task<bool> secure() {
+    head_.give_back();
+    stream_->unbind();
+    auto secured = tls_->accept(worker_.loop(), std::move(stream_));
+    tls::TlsStream& stream = *secured;
+    stream_ = std::move(secured);
+    stream.bind(token_);
+    auto outcome = co_await stream.handshake();
+    if (outcome) {
+      handshakes_->succeeded(*stream.security());
+      co_return true;
+    }
+    // A drain is no fault of the client's.
+    if (token_.reason() != io::CancelReason::kDrain)
+      handshakes_->failed(outcome.error(), stream.peer(), stream.security()->server_name, worker_.loop().now());
+    co_return false;
   }
 
   /// Reading failed: the client's doing, or ours.
@@ -154,6 +181,8 @@ class Opening final : public http::Connection {
   const uint16_t number_;
   const ListenerProxyProtocol proxy_protocol_;
   const std::shared_ptr<const StreamRoutes> streams_;  // null: HTTP alone
+  const std::shared_ptr<const tls::ServerContext> tls_;
+  const std::shared_ptr<HandshakeReport> handshakes_;
   std::unique_ptr<io::Stream> stream_;
   io::StreamHead head_;
   io::CancelToken token_;
@@ -164,13 +193,18 @@ class Opening final : public http::Connection {
 
 void serve_http(Worker& worker, std::unique_ptr<io::Stream> stream, const ListenerSettings& settings) {
   http::Serving serving{worker.loop(), worker, worker.connections(), worker.scope()};
-  http::serve(serving, std::move(stream), settings.number, settings.codec());
+  http::Codec codec = settings.codec();
+  // Over TLS it was negotiated (RFC 9113, section 3.2).
+  if (const tls::ConnectionSecurity* security = stream->security())
+    codec = security->protocol == "h2" ? http::Codec::kHttp2 : http::Codec::kHttp1;
+  http::serve(serving, std::move(stream), settings.number, codec);
 }
 
 /// A coroutine of its own, so that nothing of it stays while the connection is served. Its settings are its
 /// own, for the listener may go meanwhile.
-io::Task<> open_connection(Worker& worker, ListenerSettings settings, std::unique_ptr<io::Stream> stream) {
-  Opening connection(worker, settings, std::move(stream));
+io::Task<> open_connection(Worker& worker, ListenerSettings settings,
+                           std::shared_ptr<HandshakeReport> handshakes, std::unique_ptr<io::Stream> stream) {
+  Opening connection(worker, settings, std::move(handshakes), std::move(stream));
   bool good = co_await connection.look();
   if (!good) co_return;
   auto plan = connection.plan();
@@ -186,16 +220,20 @@ io::Task<> open_connection(Worker& worker, ListenerSettings settings, std::uniqu
 }  // namespace
 
 ListenerAcceptor::ListenerAcceptor(Worker& worker, const ListenerSettings& settings)
-    : worker_(worker), settings_(settings) {}
+    : worker_(worker),
+      settings_(settings),
+      handshakes_(std::make_shared<HandshakeReport>(worker.metrics(), worker.tls_metrics(settings.name),
+                                                    settings.name)) {}
 
 bool ListenerAcceptor::admit(const io::Address& peer) { return worker_.admit(peer); }
 
 void ListenerAcceptor::shed() { worker_.count_limit("descriptors"); }
 
 void ListenerAcceptor::accepted(std::unique_ptr<io::Stream> stream) {
-  bool looks = settings_.proxy_protocol != ListenerProxyProtocol::kOff || settings_.streams;
+  bool looks =
+      settings_.proxy_protocol != ListenerProxyProtocol::kOff || settings_.streams || settings_.tls;
   if (!looks) return serve_http(worker_, std::move(stream), settings_);
-  worker_.scope().spawn(open_connection(worker_, settings_, std::move(stream)));
+  worker_.scope().spawn(open_connection(worker_, settings_, handshakes_, std::move(stream)));
 }
 
 }  // namespace sluice::gateway

@@ -1,9 +1,10 @@
 // What becomes of a connection that a listener has accepted: HTTP at once where that is all that can come, or
-// first a look at how it begins, by which it is told whose it is and who serves it.
+// first a look at how it begins, by which it is told whose it is and who serves it, and its TLS handshake.
 #pragma once
 
 #include <memory>
 
+#include "gateway/handshake_report.h"
 #include "gateway/snapshot.h"
 #include "io/accept_loop.h"
 
@@ -23,6 +24,7 @@ class ListenerAcceptor final : public io::Acceptor {
  private:
   Worker& worker_;
   const ListenerSettings& settings_;
+  std::shared_ptr<HandshakeReport> handshakes_;
 };
 
 }  // namespace sluice::gateway

@@ -28,6 +28,7 @@ void StreamCompiler::compile(const config::Document& document, const UpstreamsBy
     known = plan->state;
     plan->metrics = metrics.stream(name);
     plan->tls = stream.tls || !stream.sni.empty();
+    plan->terminates = stream.tls == config::StreamTls::kTerminate;
     plan->idle = stream.timeouts.idle.value_or(udp ? kDatagramIdle : kStreamIdle);
     plan->most = udp ? stream.limits.sessions : stream.limits.connections;
     plan->datagram = stream.limits.datagram;

@@ -36,6 +36,7 @@ struct StreamPlan {
   std::shared_ptr<StreamState> state;
   telemetry::StreamMetrics metrics;
   bool tls = false;        // what comes must begin with a ClientHello
+  bool terminates = false; // TLS ends here
   Duration idle{};         // 0: none
   uint32_t most = 0;       // connections, or sessions of UDP; 0: any number
   uint32_t datagram = 0;   // the largest

@@ -24,6 +24,8 @@ constexpr Refusal kUnresolved{503, "upstream_unresolved", "The upstream's name h
                               ErrorBy::kUpstream};
 constexpr Refusal kRefused{502, "upstream_refused", "The upstream refused the connection.",
                            ErrorBy::kUpstream};
+constexpr Refusal kUnsecured{502, "upstream_tls_failed", "The upstream's TLS could not be set up or trusted.",
+                             ErrorBy::kUpstream};
 constexpr Refusal kNoDescriptors{503, "no_descriptors",
                                  "The gateway has no descriptor left for a connection.", ErrorBy::kGateway};
 constexpr Refusal kConnectTimeout{504, "upstream_connect_timeout",
@@ -67,6 +69,7 @@ io::Task<std::optional<Failure>> Attempt::connect(gateway::ConnectionPool& pool)
   if (connected.error().code == io::ErrorCode::kTimedOut) failure.refusal = kConnectTimeout;
   if (connected.error().code == io::ErrorCode::kNoDescriptors) failure.refusal = kNoDescriptors;
   if (connected.error().code == io::ErrorCode::kUnresolved) failure.refusal = kUnresolved;
+  if (connected.error().code == io::ErrorCode::kUnsecured) failure.refusal = kUnsecured;
   co_return failure;
 }
 

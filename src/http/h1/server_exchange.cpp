@@ -45,7 +45,9 @@ Http1Exchange::Http1Exchange(ServerConnection& connection, Arena& exchange_arena
       connection_(connection),
       stream_(*connection.stream_),
       read_before_(stream_.bytes_taken()),
-      written_before_(stream_.bytes_written()) {}
+      written_before_(stream_.bytes_written()) {
+  security = stream_.security();
+}
 
 io::Task<Http1Exchange::Head> Http1Exchange::read_head() {
   const Limits limits = connection_.handler_.limits();  // a copy: a reload may replace them while we wait

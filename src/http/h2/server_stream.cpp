@@ -50,7 +50,9 @@ ServerStream::ServerStream(ServerConnection& connection, int32_t id)
       id_(id),
       incoming_(connection.loop_, ends, *this, memory),
       head_(received),
-      signal_(connection.loop_) {}
+      signal_(connection.loop_) {
+  security = connection.stream_->security();
+}
 
 ServerStream::~ServerStream() = default;
 
