@@ -87,7 +87,7 @@ class Backend final : public http::RequestHandler {
   http::DateCache date_;
   http::Connections connections_;
   io::TaskScope scope_;
-  http::PlainAcceptor acceptor_{loop_, *this, 0, connections_, scope_};
+  http::PlainAcceptor acceptor_{loop_, *this, 0, connections_, scope_, http::Codec::kHttp1};
 };
 
 }  // namespace

@@ -22,6 +22,7 @@ namespace sluice::config {
 struct Listener {
   std::string name;
   Address address;
+  bool http2 = true;
   Origin origin;
   static const Struct<Listener>& schema();
 };

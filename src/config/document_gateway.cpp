@@ -12,7 +12,9 @@ const Struct<Listener>& Listener::schema() {
           .field("name", &Listener::name, "Names it for `listeners`, logs and metrics.")
           .required()
           .field("address", &Listener::address, "`IP:PORT`; port 0 takes any free one.")
-          .required();
+          .required()
+          .field("http2", &Listener::http2,
+                 "Whether HTTP/2 is spoken beside HTTP/1.1; in cleartext with clients that begin with it.");
   return schema;
 }
 

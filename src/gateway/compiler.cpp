@@ -126,7 +126,7 @@ void Compilation::compile_settings(Snapshot& next) {
     // The loader has checked that it is an IP address.
     io::Address address =
         io::Address::parse_ip(listener.address.host, listener.address.port).value_or(io::Address{});
-    next.listeners.push_back({listener.name, number, address});
+    next.listeners.push_back({listener.name, number, address, listener.http2});
   }
 
   // All that every route inherits: what changes here changes them all.

@@ -13,6 +13,7 @@
 #include "gateway/plan.h"
 #include "gateway/router/root_router.h"
 #include "http/limits.h"
+#include "http/serve.h"
 #include "http/server.h"
 #include "io/address.h"
 
@@ -44,6 +45,9 @@ struct ListenerSettings {
   std::string name;
   uint16_t number = 0;  // the same for the process's life
   io::Address address;
+  bool http2 = true;
+
+  http::Codec codec() const { return http2 ? http::Codec::kEither : http::Codec::kHttp1; }
 };
 
 struct Snapshot {

@@ -51,7 +51,7 @@ class StatusServer final : public http::RequestHandler {
   io::CancelToken token_;
   http::Connections connections_;
   io::TaskScope scope_;
-  http::PlainAcceptor acceptor_{loop_, *this, 0, connections_, scope_};
+  http::PlainAcceptor acceptor_{loop_, *this, 0, connections_, scope_, http::Codec::kHttp1};
 };
 
 }  // namespace sluice::gateway

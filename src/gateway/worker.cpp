@@ -55,10 +55,13 @@ std::expected<void, std::string> Worker::listen() {
   }
   forget_moved();
   for (const ListenerSettings& settings : wanted) {
-    bool open = std::any_of(listening_.begin(), listening_.end(), [&](const auto& listening) {
+    auto open = std::find_if(listening_.begin(), listening_.end(), [&](const auto& listening) {
       return !listening->token.cancelled() && same(listening->settings, settings);
     });
-    if (open) continue;
+    if (open != listening_.end()) {
+      (*open)->acceptor.speak(settings.codec());
+      continue;
+    }
     auto listener = loop_.listen(settings.address, {.reuse_port = true});
     if (!listener)
       return std::unexpected(fmt::format("listener `{}` cannot listen on {}: {}", settings.name,

@@ -80,7 +80,8 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
     Listening(Worker& worker, const ListenerSettings& listener_settings)
         : settings(listener_settings),
           connections(worker.services_.metrics.connections(settings.name)),
-          acceptor(worker.loop_, worker, settings.number, worker.connections_, worker.scope_) {}
+          acceptor(worker.loop_, worker, settings.number, worker.connections_, worker.scope_,
+                   settings.codec()) {}
 
     const ListenerSettings settings;
     telemetry::Group<telemetry::Gauge, telemetry::ConnectionState> connections;

@@ -33,12 +33,24 @@ class TransferWatch {
     Duration sink_idle{};       // the longest time in which the sink takes nothing
   };
 
-  TransferWatch(const Bounds& bounds, const io::Stream* to) : sink(to), bounds_(bounds) {}
+  /// A sink that is a part of a stream, as an HTTP/2 stream is of its connection.
+  class Sink {
+   public:
+    /// Another number whenever it has taken something since the last look.
+    virtual uint64_t moved() const = 0;
+
+   protected:
+    ~Sink() = default;
+  };
+
+  /// `to->bytes_written()` shows what the sink takes; null: no sink is watched.
+  TransferWatch(const Bounds& bounds, const io::Stream* to) : stream_(to), bounds_(bounds) {}
+  TransferWatch(const Bounds& bounds, const Sink* to) : sink_(to), bounds_(bounds) {}
+  TransferWatch(const Bounds& bounds, std::nullptr_t) : bounds_(bounds) {}
 
   /// Kept by whoever moves the bytes.
   Waiting waiting = Waiting::kNobody;
-  uint64_t source_moved = 0;         // bytes so far
-  const io::Stream* sink = nullptr;  // whose `bytes_written` shows what it takes; null: no sink is watched
+  uint64_t source_moved = 0;  // bytes so far
 
   /// Whose fault it is when `look` says that the transfer stands still.
   Waiting stalled() const { return stalled_; }
@@ -46,9 +58,11 @@ class TransferWatch {
  private:
   friend class ExchangeTimer;
   void start(Instant now);
-  uint64_t sink_moved() const { return sink ? sink->bytes_written() : 0; }
+  uint64_t sink_moved() const { return stream_ ? stream_->bytes_written() : sink_ ? sink_->moved() : 0; }
   bool look(Instant now);
 
+  const io::Stream* stream_ = nullptr;
+  const Sink* sink_ = nullptr;
   Bounds bounds_;
   Instant next_look_{};
   Instant source_since_{};

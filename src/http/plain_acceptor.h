@@ -3,11 +3,8 @@
 
 #include <memory>
 
-#include "http/connection.h"
-#include "http/server.h"
+#include "http/serve.h"
 #include "io/accept_loop.h"
-#include "io/loop.h"
-#include "io/scope.h"
 
 namespace sluice::http {
 
@@ -15,19 +12,19 @@ namespace sluice::http {
 class PlainAcceptor final : public io::Acceptor {
  public:
   PlainAcceptor(io::Loop& loop, RequestHandler& handler, uint16_t listener, Connections& connections,
-                io::TaskScope& scope)
-      : loop_(loop), handler_(handler), connections_(connections), scope_(scope), listener_(listener) {}
+                io::TaskScope& scope, Codec codec = Codec::kEither)
+      : serving_{loop, handler, connections, scope}, listener_(listener), codec_(codec) {}
 
-  bool admit(const io::Address& peer) override { return handler_.admit(peer); }
+  bool admit(const io::Address& peer) override { return serving_.handler.admit(peer); }
   void accepted(std::unique_ptr<io::Stream> stream) override;
-  void shed() override { handler_.count_limit("descriptors"); }
+  /// What connections that are accepted from now on are served as.
+  void speak(Codec codec) { codec_ = codec; }
+  void shed() override { serving_.handler.count_limit("descriptors"); }
 
  private:
-  io::Loop& loop_;
-  RequestHandler& handler_;
-  Connections& connections_;
-  io::TaskScope& scope_;
+  Serving serving_;
   uint16_t listener_;  // its number, for the handler
+  Codec codec_;
 };
 
 }  // namespace sluice::http

@@ -25,6 +25,8 @@ constexpr uint64_t kForbiddenTrailers =
              FieldName::kXOriginalUrl, FieldName::kXRewriteUrl, FieldName::kXRequestId,
              FieldName::kXConsumerId, FieldName::kXConsumerGroups, FieldName::kOrigin);
 
+}  // namespace
+
 bool is_forbidden_trailer(const Field& field) {
   FieldName id = field.id == FieldName::kUnknown ? intern_dashed_field_name(field.name) : field.id;
   if (id != FieldName::kUnknown) return kForbiddenTrailers >> static_cast<int>(id) & 1;
@@ -33,8 +35,6 @@ bool is_forbidden_trailer(const Field& field) {
          ascii::equal_ignoring_case(name, "content-range") || ascii::equal_ignoring_case(name, "expires") ||
          ascii::equal_ignoring_case(name, "vary");
 }
-
-}  // namespace
 
 ChunkedDecoder::ChunkedDecoder(Side side, const Limits& limits, Fields& trailers)
     : side_(side),

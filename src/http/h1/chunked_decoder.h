@@ -15,6 +15,9 @@
 
 namespace sluice::http::h1 {
 
+/// Whether a field may not come in a trailer (RFC 9110, section 6.5.1).
+bool is_forbidden_trailer(const Field& field);
+
 class ChunkedDecoder {
  public:
   struct Step {

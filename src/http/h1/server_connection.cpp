@@ -1,6 +1,8 @@
 #include "http/h1/server_connection.h"
 
+#include "http/arena_block.h"
 #include "http/h1/server_exchange.h"
+#include "http/h2/server_connection.h"
 #include "io/sleep.h"
 
 namespace sluice::http::h1 {
@@ -12,24 +14,15 @@ namespace {
 constexpr Duration kLingerTime = std::chrono::seconds(2);
 constexpr size_t kLingerBytes = 1 << 20;
 
-/// The first block of an exchange's arena, from the loop's pool.
-class ArenaBlock {
- public:
-  ArenaBlock() : block_(static_cast<std::byte*>(io::allocate_frame(Arena::kBlockBytes))) {}
-  ArenaBlock(const ArenaBlock&) = delete;
-  ArenaBlock& operator=(const ArenaBlock&) = delete;
-  ~ArenaBlock() { io::release_frame(block_, Arena::kBlockBytes); }
-  std::span<std::byte> bytes() const { return {block_, Arena::kBlockBytes}; }
-
- private:
-  std::byte* block_;
-};
-
 }  // namespace
 
 ServerConnection::ServerConnection(io::Loop& loop, std::unique_ptr<io::Stream> stream,
-                                   RequestHandler& handler, uint16_t listener)
-    : handler_(handler), stream_(std::move(stream)), timer_(loop, token_), listener_(listener) {
+                                   RequestHandler& handler, uint16_t listener, io::TaskScope* http2)
+    : handler_(handler),
+      stream_(std::move(stream)),
+      http2_(http2),
+      timer_(loop, token_),
+      listener_(listener) {
   stream_->bind(token_);
   stream_->observe(this);
   handler_.count_connections(listener_, 1, 0);
@@ -38,7 +31,7 @@ ServerConnection::ServerConnection(io::Loop& loop, std::unique_ptr<io::Stream> s
 ServerConnection::~ServerConnection() {
   set_active(false);
   handler_.count_connections(listener_, -1, 0);
-  handler_.release(stream_->peer());
+  if (stream_) handler_.release(stream_->peer());
 }
 
 void ServerConnection::set_active(bool active) {
@@ -65,6 +58,10 @@ io::Task<bool> ServerConnection::serve_request(bool pipelined) {
   rests_until_ = Instant{};
   auto head = co_await exchange.read_head();
   if (head == Http1Exchange::Head::kNothing) co_return false;
+  if (head == Http1Exchange::Head::kHttp2) {
+    becomes_http2_ = true;
+    co_return false;
+  }
   try {
     co_await handler_.handle(exchange);
   } catch (...) {
@@ -79,6 +76,13 @@ io::Task<bool> ServerConnection::serve_request(bool pipelined) {
   if (next == Http1Exchange::Next::kLinger) co_await close_lingering();
   if (exchange.rest > Duration::zero()) rests_until_ = loop().now() + exchange.rest;
   co_return next == Http1Exchange::Next::kKeepAlive;
+}
+
+void ServerConnection::become_http2(Connections& connections) {
+  stream_->observe(nullptr);
+  stream_->unbind();
+  h2::ConnectionStart start{.received = kHttp2PrefaceHead, .draining = draining_};
+  http2_->spawn(h2::serve_connection(loop(), std::move(stream_), handler_, listener_, connections, start));
 }
 
 io::Task<> ServerConnection::close_lingering() {
@@ -110,8 +114,8 @@ std::optional<Duration> ServerConnection::queue_delay(bool pipelined) const {
 
 // The frame of an idle connection: what would make it larger is in functions of its own.
 io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, RequestHandler& handler,
-                            uint16_t listener, Connections& connections) {
-  ServerConnection connection(loop, std::move(stream), handler, listener);
+                            uint16_t listener, Connections& connections, io::TaskScope* http2) {
+  ServerConnection connection(loop, std::move(stream), handler, listener, http2);
   connections.push_back(connection);
   connection.timer_.begin(Phase::kHead, handler.timeouts().header);
   bool first = true;
@@ -136,6 +140,7 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
     if (connection.rests_until_ != Instant{}) co_await connection.rest();
   }
   if (connection.tunnel_) co_await connection.tunnel_->run();
+  if (connection.becomes_http2_) connection.become_http2(connections);
 }
 
 }  // namespace sluice::http::h1

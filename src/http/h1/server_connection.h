@@ -10,6 +10,7 @@
 #include "http/server.h"
 #include "io/cancel.h"
 #include "io/loop.h"
+#include "io/scope.h"
 #include "io/stream.h"
 
 namespace sluice::http::h1 {
@@ -18,7 +19,7 @@ namespace sluice::http::h1 {
 class ServerConnection final : public Connection, private io::Stream::Observer {
  public:
   ServerConnection(io::Loop& loop, std::unique_ptr<io::Stream> stream, RequestHandler& handler,
-                   uint16_t listener);
+                   uint16_t listener, io::TaskScope* http2);
   ~ServerConnection();
 
   /// The request in hand is answered with `Connection: close`; an idle connection ends at once.
@@ -28,7 +29,8 @@ class ServerConnection final : public Connection, private io::Stream::Observer {
 
  private:
   friend io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream,
-                                     RequestHandler& handler, uint16_t listener, Connections& connections);
+                                     RequestHandler& handler, uint16_t listener, Connections& connections,
+                                     io::TaskScope* http2);
   friend class Http1Exchange;
   io::Loop& loop() const { return timer_.loop(); }
   io::Task<bool> serve_request(bool pipelined);
@@ -37,12 +39,15 @@ class ServerConnection final : public Connection, private io::Stream::Observer {
   std::optional<Duration> queue_delay(bool pipelined) const;
   io::Task<> rest();
   io::Task<> close_lingering();
+  /// The stream goes to an HTTP/2 connection, for the client has said that it speaks it.
+  void become_http2(Connections& connections);
   void set_active(bool active);
   void on_disturbed(bool broken) override;
 
   RequestHandler& handler_;
   std::unique_ptr<io::Stream> stream_;
   std::unique_ptr<Tunnel> tunnel_;  // what the connection has become
+  io::TaskScope* http2_;            // where an HTTP/2 connection is served; null: HTTP/1.x alone
   io::CancelToken token_;
   Instant rests_until_{};  // before the next request is read; zero: no rest was wanted
   // The small ones lie in the timer's padding: an idle connection is to be small.
@@ -50,10 +55,16 @@ class ServerConnection final : public Connection, private io::Stream::Observer {
   uint16_t listener_;
   bool active_ = false;
   bool draining_ = false;
+  bool becomes_http2_ = false;
 };
 
-/// Serves a connection until it ends; it is in `connections` meanwhile.
+/// What an HTTP/1.x parser sees of the HTTP/2 preface (RFC 9113, section 3.4): the head of a request that is
+/// none.
+inline constexpr std::string_view kHttp2PrefaceHead = "PRI * HTTP/2.0\r\n\r\n";
+
+/// Serves a connection until it ends; it is in `connections` meanwhile. One that begins with the HTTP/2
+/// preface is handed to a coroutine in `http2`; null: it is refused.
 io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, RequestHandler& handler,
-                            uint16_t listener, Connections& connections);
+                            uint16_t listener, Connections& connections, io::TaskScope* http2 = nullptr);
 
 }  // namespace sluice::http::h1

@@ -67,6 +67,8 @@ io::Task<Http1Exchange::Head> Http1Exchange::read_head() {
     lease->consume(progress->used);
     if (!lease->empty()) stream_.unread(std::move(*lease));
     accept(head.text().substr(progress->skip));
+    if (refused && head.text() == kHttp2PrefaceHead && read_before_ == 0 && connection_.http2_)
+      co_return Head::kHttp2;
     co_return Head::kRequest;
   }
 }

@@ -20,6 +20,7 @@ class Http1Exchange final : public ServerExchange {
   enum class Head : uint8_t {
     kNothing,  // the connection ended before a request; there is nothing to answer
     kRequest,  // a request, or one that is `refused`
+    kHttp2,    // the preface of HTTP/2
   };
   io::Task<Head> read_head();
 
