@@ -26,6 +26,7 @@
 namespace sluice::gateway {
 
 class PrefixedBody;
+class Tunnel;
 
 /// Lives on one loop's thread from its constructor to its destructor; `join` must have returned before that.
 class Worker final : public http::RequestHandler, private io::Loop::Observer {
@@ -59,8 +60,13 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   http::TransferWatch::Bounds upload_bounds() const;
   /// A policy or handler threw: a bug; the exchange ends with 500.
   void report_fault(Exchange& exchange, std::string_view what);
-  /// After the last byte: metrics and the access log.
+  /// After the last byte: metrics and the access log. The log of what became a tunnel is left to that.
   void account(Exchange& exchange);
+  /// A tunnel has begun; it takes itself out of the list.
+  void add_tunnel(Tunnel& tunnel);
+  void account_tunnel(std::string_view how, uint64_t received, uint64_t sent);
+  /// Only where there is an access log.
+  void log(const telemetry::AccessRecord& record);
 
   // --- http::RequestHandler ---
   const http::Limits& limits() const override { return snapshot_->limits; }
@@ -94,6 +100,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   bool sheds(const http::ServerExchange& server) {
     return server.queued && queue_delay_.sheds(*server.queued, snapshot_->queue_delay, loop_.now());
   }
+  telemetry::AccessRecord record_of(Exchange& exchange, uint16_t status, telemetry::ErrorBy error_by) const;
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);
   void serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings);
   void forget_moved();
@@ -119,6 +126,8 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   telemetry::WorkerMetrics& metrics_;
   telemetry::NamedCounters refused_;
   telemetry::NamedCounters limit_hits_;
+  telemetry::NamedCounters websockets_ended_;
+  telemetry::WebSocketMetrics websockets_;
   std::unique_ptr<telemetry::AccessLog> log_;
   LogFlush log_flush_{*this};
   store::EpochReader epoch_;
@@ -129,7 +138,9 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   http::DateCache date_;
   std::vector<std::unique_ptr<Listening>> listening_;
   http::Connections connections_;
+  IntrusiveList<Tunnel> tunnels_;
   io::TaskScope scope_;
+  bool draining_ = false;
 };
 
 }  // namespace sluice::gateway

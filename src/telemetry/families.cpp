@@ -18,6 +18,7 @@ const std::vector<std::string_view> kUpstreamResults = {
     "cancelled", "no_target"};
 const std::vector<std::string_view> kRetryReasons = {"stale_connection", "connect_failure", "reset",
                                                      "timeout", "status"};
+const std::vector<std::string_view> kDirections = {"received", "sent"};
 const std::vector<std::string_view> kReloadResults = {"success", "failure"};
 
 }  // namespace
@@ -80,6 +81,17 @@ Families::Families(Registry& registry) : registry_(registry) {
                                      .help = "Times that one of the gateway's own limits was reached.",
                                      .kind = kCounter,
                                      .labels = {"limit"}});
+  auto websockets =
+      registry.add_family({.name = "sluice_websockets", .help = "WebSockets that are open.", .kind = kGauge});
+  auto websocket_bytes = registry.add_family({.name = "sluice_websocket_bytes_total",
+                                              .help = "Bytes of WebSockets that have ended.",
+                                              .kind = kCounter,
+                                              .fixed_label = "direction",
+                                              .fixed_values = kDirections});
+  websockets_ended_ = registry.add_family({.name = "sluice_websockets_ended_total",
+                                           .help = "WebSockets that have ended, by what brought it about.",
+                                           .kind = kCounter,
+                                           .labels = {"how"}});
   auto reloads = registry.add_family({.name = "sluice_reloads_total",
                                       .help = "Reloads of the configuration.",
                                       .kind = kCounter,
@@ -107,6 +119,8 @@ Families::Families(Registry& registry) : registry_(registry) {
                                      .labels = {"backend", "reason"}});
   reloads_ = {registry.resolve(reloads, {})};
   config_revision_ = {registry.resolve(revision, {})};
+  uint32_t bytes = registry.resolve(websocket_bytes, {});
+  websockets_ = {.open = {registry.resolve(websockets, {})}, .received = {bytes}, .sent = {bytes + 1}};
   log_dropped_ = {registry.resolve(dropped, {})};
 }
 

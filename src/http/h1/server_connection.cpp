@@ -139,8 +139,8 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
     connection.timer_.reset();
     if (connection.rests_until_ != Instant{}) co_await connection.rest();
   }
-  if (connection.tunnel_) co_await connection.tunnel_->run();
   if (connection.becomes_http2_) connection.become_http2(connections);
+  if (connection.tunnel_) co_await connection.tunnel_->run();
 }
 
 }  // namespace sluice::http::h1

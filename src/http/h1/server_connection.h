@@ -46,8 +46,8 @@ class ServerConnection final : public Connection, private io::Stream::Observer {
 
   RequestHandler& handler_;
   std::unique_ptr<io::Stream> stream_;
-  std::unique_ptr<Tunnel> tunnel_;  // what the connection has become
   io::TaskScope* http2_;            // where an HTTP/2 connection is served; null: HTTP/1.x alone
+  std::unique_ptr<Tunnel> tunnel_;  // what the connection has become
   io::CancelToken token_;
   Instant rests_until_{};  // before the next request is read; zero: no rest was wanted
   // The small ones lie in the timer's padding: an idle connection is to be small.

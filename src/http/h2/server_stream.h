@@ -29,6 +29,7 @@ struct StreamState {
 };
 
 class ServerStream final : private StreamState,
+                           public SessionStream,
                            public ServerExchange,
                            public ListHook,
                            private Incoming::Window,
