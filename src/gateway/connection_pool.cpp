@@ -20,6 +20,7 @@ http::ClientExchange& UpstreamConnection::start(const http::Limits& limits, Aren
 }
 
 void UpstreamConnection::on_exchange_end(bool reusable) { pool_.give_back(this, reusable); }
+void UpstreamConnection::end() { pool_.give_back(this, false); }
 
 ConnectionPool::ConnectionPool(io::Loop& loop, std::shared_ptr<TargetIdentity> target,
                                telemetry::WorkerMetrics& metrics, const Upstream& upstream)

@@ -21,7 +21,8 @@ class ConnectionPool;
 /// A connection to a target. Lent to one exchange at a time.
 class UpstreamConnection final : public ListHook,
                                  private io::Stream::Observer,
-                                 private http::h1::ClientExchange::Lender {
+                                 private http::h1::ClientExchange::Lender,
+                                 private http::ClientTunnel {
  public:
   /// `dedicated`: for one client alone.
   UpstreamConnection(ConnectionPool& pool, std::unique_ptr<io::Stream> stream, bool dedicated)
@@ -29,7 +30,7 @@ class UpstreamConnection final : public ListHook,
 
   /// Starts the exchange that it was taken for; its end gives the connection back.
   http::ClientExchange& start(const http::Limits& limits, Arena& arena);
-  io::Stream& stream() { return *stream_; }
+  io::Stream& stream() override { return *stream_; }
   /// It has carried an exchange before: the target may have closed it just now (RFC 9112, section 9.3.1).
   bool reused() const { return reused_; }
 
@@ -37,6 +38,8 @@ class UpstreamConnection final : public ListHook,
   friend class ConnectionPool;
   void on_disturbed(bool broken) override;
   void on_exchange_end(bool reusable) override;
+  http::ClientTunnel& on_upgrade() override { return *this; }
+  void end() override;
 
   ConnectionPool& pool_;
   std::unique_ptr<io::Stream> stream_;

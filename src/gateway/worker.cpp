@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "gateway/tunnel.h"
 #include "telemetry/process_log.h"
 
 namespace sluice::gateway {
@@ -21,6 +22,8 @@ Worker::Worker(io::Loop& loop, Services& services, std::unique_ptr<telemetry::Ac
       metrics_(metrics),
       refused_(services.metrics.refused()),
       limit_hits_(services.metrics.limit_hits()),
+      websockets_ended_(services.metrics.websockets_ended()),
+      websockets_(services.metrics.websockets()),
       log_(std::move(log)),
       epoch_(services.epochs),
       snapshot_(std::move(snapshot)),
@@ -123,7 +126,15 @@ void Worker::publish(const SnapshotChange& change) {
 
 void Worker::drain() {
   for (auto& listening : listening_) listening->token.cancel(io::CancelReason::kDrain);
+  draining_ = true;
   connections_.for_each([](http::Connection& connection) { connection.drain(); });
+  tunnels_.for_each([](Tunnel& tunnel) { tunnel.drain(); });
+}
+
+void Worker::add_tunnel(Tunnel& tunnel) {
+  tunnels_.push_back(tunnel);
+  metrics_.add(websockets_.open, 1);
+  if (draining_) tunnel.drain();
 }
 
 void Worker::cancel_all(io::CancelReason reason) {

@@ -27,6 +27,7 @@
 namespace sluice::gateway {
 
 class PrefixedBody;
+class Tunnel;
 
 /// Lives on one loop's thread from its constructor to its destructor; `join` must have returned before that.
 class Worker final : public http::RequestHandler, private io::Loop::Observer {
@@ -61,8 +62,13 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   http::TransferWatch::Bounds upload_bounds() const;
   /// A policy or handler threw: a bug; the exchange ends with 500.
   void report_fault(Exchange& exchange, std::string_view what);
-  /// After the last byte: metrics and the access log.
+  /// After the last byte: metrics and the access log. The log of what became a tunnel is left to that.
   void account(Exchange& exchange);
+  /// A tunnel has begun; it takes itself out of the list.
+  void add_tunnel(Tunnel& tunnel);
+  void account_tunnel(std::string_view how, uint64_t received, uint64_t sent);
+  /// Only where there is an access log.
+  void log(const telemetry::AccessRecord& record);
 
   // --- for connections that are no HTTP, or not yet ---
   io::TaskScope& scope() { return scope_; }
@@ -108,6 +114,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   /// An answer that needs no route: the listener sends everybody to `https`, or the host asked for has another
   /// client-certificate rule than the handshake had. False: there is none.
   bool answer_by_listener(Exchange& exchange);
+  telemetry::AccessRecord record_of(Exchange& exchange, uint16_t status, telemetry::ErrorBy error_by) const;
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);
   std::expected<void, io::Error> open(const ListenerSettings& settings);
   void forget_moved();
@@ -134,6 +141,8 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   telemetry::WorkerMetrics& metrics_;
   telemetry::NamedCounters refused_;
   telemetry::NamedCounters limit_hits_;
+  telemetry::NamedCounters websockets_ended_;
+  telemetry::WebSocketMetrics websockets_;
   std::unique_ptr<telemetry::AccessLog> log_;
   LogFlush log_flush_{*this};
   store::EpochReader epoch_;
@@ -144,7 +153,9 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   http::DateCache date_;
   std::vector<std::unique_ptr<Listening>> listening_;
   http::Connections connections_;
+  IntrusiveList<Tunnel> tunnels_;
   io::TaskScope scope_;
+  bool draining_ = false;
 };
 
 }  // namespace sluice::gateway

@@ -37,6 +37,34 @@ std::string_view error_by_text(ErrorBy by) {
 
 }  // namespace
 
+KeptRecord::KeptRecord(const AccessRecord& record) : record_(record) {
+  static constexpr std::string_view AccessRecord::* kTexts[] = {
+      &AccessRecord::request_id,     &AccessRecord::client_request_id,
+      &AccessRecord::trace_id,       &AccessRecord::listener,
+      &AccessRecord::client_address, &AccessRecord::method,
+      &AccessRecord::host,           &AccessRecord::path,
+      &AccessRecord::protocol,       &AccessRecord::api,
+      &AccessRecord::route,          &AccessRecord::consumer,
+      &AccessRecord::credential,     &AccessRecord::plan,
+      &AccessRecord::error_code,     &AccessRecord::dry_run,
+      &AccessRecord::upstream,       &AccessRecord::target,
+      &AccessRecord::cache};
+  size_t total = 0;
+  // A line shows no more of a text; one byte beyond says that it was longer.
+  for (auto text : kTexts) {
+    record_.*text = (record_.*text).substr(0, kLogPathBytes + 1);
+    total += (record_.*text).size();
+  }
+  texts_ = std::make_unique_for_overwrite<char[]>(total);
+  char* to = texts_.get();
+  for (auto text : kTexts) {
+    std::string_view& piece = record_.*text;
+    if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
+    piece = {to, piece.size()};
+    to += piece.size();
+  }
+}
+
 AccessLog::AccessLog(std::unique_ptr<LogChannel> channel, LogFormat format, WorkerMetrics& metrics,
                      Counter dropped)
     : channel_(std::move(channel)), format_(format), metrics_(metrics), dropped_(dropped) {}

@@ -54,6 +54,17 @@ struct AccessRecord {
   uint64_t revision = 0;
 };
 
+/// A record that outlives the texts it was made of.
+class KeptRecord {
+ public:
+  explicit KeptRecord(const AccessRecord& record);
+  const AccessRecord& record() const { return record_; }
+
+ private:
+  AccessRecord record_;
+  std::unique_ptr<char[]> texts_;
+};
+
 /// Longest texts in a line, in bytes after escaping; what is cut ends in "...".
 inline constexpr size_t kLogPathBytes = 2048;
 inline constexpr size_t kLogTextBytes = 256;

@@ -23,6 +23,7 @@ const std::vector<std::string_view> kStreamResults = {"complete",      "connect_
                                                       "cancelled",     "limited"};
 const std::vector<std::string_view> kStreamDirections = {"from_client", "to_client"};
 const std::vector<std::string_view> kDatagramFates = {"from_client", "to_client", "dropped"};
+const std::vector<std::string_view> kDirections = {"received", "sent"};
 const std::vector<std::string_view> kReloadResults = {"success", "failure"};
 const std::vector<std::string_view> kHandshakes = {"full", "resumed"};
 
@@ -111,6 +112,17 @@ Families::Families(Registry& registry) : registry_(registry) {
                                            .labels = {"stream"},
                                            .fixed_label = "fate",
                                            .fixed_values = kDatagramFates});
+  auto websockets =
+      registry.add_family({.name = "sluice_websockets", .help = "WebSockets that are open.", .kind = kGauge});
+  auto websocket_bytes = registry.add_family({.name = "sluice_websocket_bytes_total",
+                                              .help = "Bytes of WebSockets that have ended.",
+                                              .kind = kCounter,
+                                              .fixed_label = "direction",
+                                              .fixed_values = kDirections});
+  websockets_ended_ = registry.add_family({.name = "sluice_websockets_ended_total",
+                                           .help = "WebSockets that have ended, by what brought it about.",
+                                           .kind = kCounter,
+                                           .labels = {"how"}});
   auto reloads = registry.add_family({.name = "sluice_reloads_total",
                                       .help = "Reloads of the configuration.",
                                       .kind = kCounter,
@@ -154,6 +166,8 @@ Families::Families(Registry& registry) : registry_(registry) {
                                               .labels = {"name"}});
   reloads_ = {registry.resolve(reloads, {})};
   config_revision_ = {registry.resolve(revision, {})};
+  uint32_t bytes = registry.resolve(websocket_bytes, {});
+  websockets_ = {.open = {registry.resolve(websockets, {})}, .received = {bytes}, .sent = {bytes + 1}};
   log_dropped_ = {registry.resolve(dropped, {})};
 }
 

@@ -81,6 +81,13 @@ struct StreamMetrics {
   Group<Counter, DatagramFate> datagrams;  // of UDP
 };
 
+/// What became of connections that left HTTP.
+struct WebSocketMetrics {
+  Gauge open;
+  Counter received;  // bytes from clients, after the handshake
+  Counter sent;      // likewise to clients
+};
+
 /// Declares the families in the registry and resolves their series. Any thread; takes the registry's lock.
 class Families {
  public:
@@ -115,13 +122,17 @@ class Families {
   /// one") hit.
   NamedCounters refused() { return {registry_, refused_}; }
   NamedCounters limit_hits() { return {registry_, limit_hits_}; }
+  /// By how they ended.
+  NamedCounters websockets_ended() { return {registry_, websockets_ended_}; }
+  WebSocketMetrics websockets() const { return websockets_; }
 
  private:
   Registry& registry_;
   Registry::FamilyId requests_, request_seconds_, refused_, connections_, upstream_requests_,
-      upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, busy_ratio_, build_info_,
-      io_backend_, stream_sessions_, stream_bytes_, stream_datagrams_, tls_handshakes_, tls_failures_,
-      certificate_expires_;
+      upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, websockets_ended_,
+      busy_ratio_, build_info_, io_backend_, stream_sessions_, stream_bytes_, stream_datagrams_,
+      tls_handshakes_, tls_failures_, certificate_expires_;
+  WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;
   Counter log_dropped_;

@@ -3,6 +3,7 @@
 #include "gateway/worker.h"
 #include "handlers/proxy/forwarding.h"
 #include "http/transfer_errors.h"
+#include "http/websocket/handshake.h"
 #include "io/sleep.h"
 
 namespace sluice::handlers {
@@ -40,6 +41,8 @@ constexpr Refusal kTotalTimeout{504, "timeout", "The exchange took longer than a
 constexpr Refusal kClientGone{499, "client_gone", "The client left.", ErrorBy::kClient};
 constexpr Refusal kUnexpectedUpgrade{502, "unexpected_upgrade", "The upstream changed the protocol unasked.",
                                      ErrorBy::kUpstream};
+constexpr Refusal kBadUpgrade{
+    502, "bad_upgrade", "The upstream agreed to another WebSocket than was asked for.", ErrorBy::kUpstream};
 constexpr Refusal kTooManyInterim{502, "too_many_interim_responses",
                                   "The upstream sent too many interim responses.", ErrorBy::kUpstream};
 
@@ -79,6 +82,7 @@ void Attempt::begin() {
   options.host = host_for(exchange_, upstream_, *target_);
   options.base_path = target_->base_path;
   options.te_trailers = exchange_.server.te_trailers;
+  options.upgrade = exchange_.server.upgrade;
   client_->begin(exchange_.request, options);
 }
 
@@ -121,7 +125,7 @@ io::Task<std::optional<Failure>> Attempt::read_head() {
     response = http::Response(exchange_.arena);
     auto head = co_await client_->read_head(response);
     if (!head) co_return failure_of(head.error());
-    if (response.status == 101) co_return protocol_failure(kUnexpectedUpgrade);
+    if (response.status == 101) co_return accept_upgrade();
     if (response.status >= 200) {
       body_ = client_->body();
       co_return std::nullopt;
@@ -137,6 +141,24 @@ io::Task<std::optional<Failure>> Attempt::read_head() {
       co_await exchange_.server.send_informational(response);
     }
   }
+}
+
+/// Null: the WebSocket stands, and the client is to hear so.
+std::optional<Failure> Attempt::accept_upgrade() {
+  namespace websocket = http::websocket;
+  http::Response& response = exchange_.response;
+  const http::Request& request = exchange_.request;
+  if (exchange_.server.upgrade.empty() ||
+      !ascii::equal_ignoring_case(response.upgrade, exchange_.server.upgrade))
+    return protocol_failure(kUnexpectedUpgrade);
+  std::string_view key = request.fields.find(websocket::kKeyField)->value;
+  if (response.version == http::Version::kHttp2) {
+    // There nothing of the sort is said (RFC 8441, section 5), but the client may wait for it.
+    websocket::Accept accept = websocket::accept_of(key);
+    response.fields.set(websocket::kAcceptField, exchange_.arena.copy({accept.data(), accept.size()}));
+  }
+  if (!websocket::agrees(response, key, request)) return protocol_failure(kBadUpgrade);
+  return std::nullopt;
 }
 
 io::Task<bool> Attempt::wait_for_continue() {

@@ -189,8 +189,7 @@ io::Task<io::Stream*> Http1Exchange::accept_tunnel(Response& response) {
   while (informing_) co_await loop.yield();
   ResponseHeadOptions options;
   options.date = connection_.handler_.date();
-  options.connection = ConnectionOption::kUpgrade;
-  options.upgrade = upgrade;
+  response.upgrade = upgrade;
   std::string_view head = write_response_head(response, options, arena);
   iovec piece{const_cast<char*>(head.data()), head.size()};
   timer.begin(Phase::kDownload, connection_.handler_.timeouts().body_progress);

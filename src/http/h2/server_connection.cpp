@@ -15,7 +15,8 @@ ServerConnection::ServerConnection(io::Loop& loop, std::unique_ptr<io::Stream> s
       handler_(handler),
       stream_(std::move(stream)),
       timer_(loop, token_),
-      session_(Role::kServer, *this, {.head_bytes = handler.limits().request_head, .extended_connect = false}),
+      session_(Role::kServer, *this,
+               {.head_bytes = handler.limits().request_head, .extended_connect = false}),
       listener_(listener) {
   stream_->bind(token_);
   handler_.count_connections(listener_, 1, 0);

@@ -100,6 +100,12 @@ uint64_t ServerStream::moved() const {
   return sent_bytes_ + (in_batch_.linked() ? connection_.stream_->bytes_written() : 0);
 }
 
+io::Task<io::Stream*> ServerStream::accept_tunnel(Response&) {
+  response_started_ = true;
+  fail(SendOutcome::kClientFailed);
+  co_return nullptr;
+}
+
 void ServerStream::stop_request_body() {
   if (!incoming_.ended()) incoming_.fail(kCancelledError);
 }

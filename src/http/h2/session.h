@@ -57,8 +57,8 @@ class Session {
    public:
     /// Server: a request begins.
     virtual SessionStream& on_begin(int32_t id) = 0;
-    /// A field of a head or of trailers. `trailer`: not of the first block; after an interim response that may
-    /// still be a head. False: the session ends.
+    /// A field of a head or of trailers. `trailer`: not of the first block; after an interim response that
+    /// may still be a head. False: the session ends.
     virtual bool on_field(SessionStream& stream, bool trailer, std::string_view name,
                           std::string_view value) = 0;
     /// A block of fields is whole.
@@ -111,8 +111,8 @@ class Session {
   /// Frames that wait to be sent, without DATA.
   size_t queued() const;
 
-  /// Client: a request; -1 when no stream is left for it. `fields` without connection-specific ones. Without a
-  /// body the head is the end.
+  /// Client: a request; -1 when no stream is left for it. `fields` without connection-specific ones. Without
+  /// a body the head is the end.
   int32_t submit_request(const RequestLine& line, std::span<const Field> fields, bool body,
                          SessionStream& stream);
   /// Server: likewise.
