@@ -32,13 +32,23 @@ io::Buffer* make_piece(size_t bytes) {
 
 Incoming::~Incoming() {
   release_lent();
-  size_t unread = 0;
+  if (size_t unread = release_unread()) window_.give_back(unread);
+}
+
+size_t Incoming::release_unread() {
+  size_t bytes = 0;
   while (first_) {
     io::Buffer* piece = pop();
-    unread += piece->size;
+    bytes += piece->size;
     piece->owner->give_back(piece);
   }
-  if (unread) window_.give_back(unread);
+  return bytes;
+}
+
+void Incoming::drop() {
+  fail(kCancelledError);
+  release_lent();
+  if (size_t unread = release_unread()) window_.give_back(unread);
 }
 
 void Incoming::add(std::string_view bytes) {

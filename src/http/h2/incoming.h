@@ -36,6 +36,8 @@ class Incoming final : public BodyReader {
   void end();
   /// What has not come will not come. The first error stays.
   void fail(const Error& error);
+  /// Nobody reads any more: what is here and what still comes is thrown away.
+  void drop();
 
   // --- the reader's side ---
   bool try_read(ChunkResult& result) override;
@@ -54,6 +56,7 @@ class Incoming final : public BodyReader {
   io::Task<ChunkResult> wait_read() override;
   io::Buffer* pop();
   void release_lent();
+  size_t release_unread();
 
   Signal signal_;
   io::CancelToken& token_;

@@ -63,6 +63,7 @@ bool ServerConnection::receive(std::string_view bytes) {
   }
   start_streams();
   schedule_write();
+  if (!writing_) end_if_done();
   return goes_on;
 }
 
@@ -89,6 +90,7 @@ io::Task<> ServerConnection::serve(ServerStream& stream) {
   } catch (...) {
     stream.abandon();  // a bug above us: what was sent must not look complete
   }
+  if (stream.has_rest()) co_await stream.skip_rest();
   remove(stream);
 }
 
@@ -255,6 +257,11 @@ void ServerConnection::on_head(ServerStream& stream) {
   stream.whole_ = true;
   head_open_ = false;
   timer_.end_phase();
+}
+
+void ServerConnection::on_end(ServerStream& stream) {
+  stream.incoming_.end();
+  stream.signal_.tell();
 }
 
 void ServerConnection::on_malformed(ServerStream& stream) {

@@ -71,7 +71,7 @@ class ServerConnection final : public Connection, private Session::Owner {
   bool on_field(ServerStream& stream, bool trailer, std::string_view name, std::string_view value) override;
   void on_head(ServerStream& stream) override;
   void on_data(ServerStream& stream, std::string_view bytes) override { stream.incoming_.add(bytes); }
-  void on_end(ServerStream& stream) override { stream.incoming_.end(); }
+  void on_end(ServerStream& stream) override;
   void on_reset(ServerStream&) override {}
   void on_malformed(ServerStream& stream) override;
   void on_closed(ServerStream& stream) override;

@@ -77,6 +77,15 @@ void ServerStream::lose(io::CancelReason reason) {
   signal_.tell();
 }
 
+io::Task<> ServerStream::skip_rest() {
+  drops_ = true;
+  incoming_.drop();
+  io::LinkedToken waiting(token);
+  io::Deadline deadline(loop, loop.now() + kRestTime, waiting);
+  while (has_rest() && !connection_.lost_ && !waiting.cancelled()) co_await signal_.wait(waiting);
+  if (waiting.cancelled() && !token.cancelled()) connection_.handler_.count_limit("request_rest");
+}
+
 void ServerStream::finish() {
   timer.reset();
   if (closed_) return;
@@ -89,7 +98,10 @@ void ServerStream::finish() {
 
 void ServerStream::give_back(size_t bytes) {
   if (connection_.lost_) return;
-  connection_.session_.consume(id_, bytes);
+  if (drops_)
+    connection_.session_.drop(bytes);
+  else
+    connection_.session_.consume(id_, bytes);
   connection_.schedule_write();
 }
 

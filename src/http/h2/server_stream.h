@@ -54,6 +54,10 @@ class ServerStream final : private StreamState,
   void begin();
   /// The connection is gone, or nghttp2 has closed the stream.
   void lose(io::CancelReason reason);
+  /// Answered, while the request is not whole yet.
+  bool has_rest() const { return end_sent_ && !closed_ && !reset_ && !incoming_.ended(); }
+  /// Awaits and drops the rest, for a while.
+  io::Task<> skip_rest();
   /// The handler is done with it: the stream is closed, if it is not yet.
   void finish();
   void end_batch();
@@ -107,6 +111,7 @@ class ServerStream final : private StreamState,
   bool malformed_ = false;  // refused by nghttp2, which resets it
   bool closed_ = false;     // nghttp2 knows it no more
   bool reset_ = false;      // by us
+  bool drops_ = false;      // what still comes
   bool waits_for_window_ = false;
 };
 
