@@ -12,6 +12,12 @@ void UpstreamConnection::on_disturbed(bool) {
   if (linked()) pool_.drop(*this);
 }
 
+http::ClientExchange& UpstreamConnection::start(const http::Limits& limits, Arena& arena) {
+  return http::h1::ClientExchange::start({pool_.loop_, *stream_, *this, reused_}, limits, arena);
+}
+
+void UpstreamConnection::on_exchange_end(bool reusable) { pool_.give_back(this, reusable); }
+
 ConnectionPool::ConnectionPool(io::Loop& loop, std::shared_ptr<TargetIdentity> target,
                                telemetry::WorkerMetrics& metrics, const Upstream& upstream)
     : loop_(loop),

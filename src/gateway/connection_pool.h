@@ -6,6 +6,7 @@
 
 #include "base/intrusive_list.h"
 #include "gateway/upstream.h"
+#include "http/h1/client_exchange.h"
 #include "io/loop.h"
 #include "io/stream.h"
 #include "io/timer.h"
@@ -16,11 +17,15 @@ namespace sluice::gateway {
 class ConnectionPool;
 
 /// A connection to a target. Lent to one exchange at a time.
-class UpstreamConnection final : public ListHook, private io::Stream::Observer {
+class UpstreamConnection final : public ListHook,
+                                 private io::Stream::Observer,
+                                 private http::h1::ClientExchange::Lender {
  public:
   UpstreamConnection(ConnectionPool& pool, std::unique_ptr<io::Stream> stream)
       : pool_(pool), stream_(std::move(stream)) {}
 
+  /// Starts the exchange that it was taken for; its end gives the connection back.
+  http::ClientExchange& start(const http::Limits& limits, Arena& arena);
   io::Stream& stream() { return *stream_; }
   /// It has carried an exchange before: the target may have closed it just now (RFC 9112, section 9.3.1).
   bool reused() const { return reused_; }
@@ -28,6 +33,7 @@ class UpstreamConnection final : public ListHook, private io::Stream::Observer {
  private:
   friend class ConnectionPool;
   void on_disturbed(bool broken) override;
+  void on_exchange_end(bool reusable) override;
 
   ConnectionPool& pool_;
   std::unique_ptr<io::Stream> stream_;

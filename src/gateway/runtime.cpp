@@ -8,8 +8,8 @@
 #include <cstdio>
 
 #include "config/document_types.h"
+#include "gateway/worker_thread.h"
 #include "io/cares/cares_resolver.h"
-#include "io/sleep.h"
 #include "telemetry/process_log.h"
 
 namespace sluice::gateway {
@@ -17,9 +17,6 @@ namespace sluice::gateway {
 namespace {
 
 namespace log = telemetry::log;
-
-/// How long a start or a reload waits for names: requests that come before their target has an address fail.
-constexpr Duration kNamesTime = std::chrono::seconds(2);
 
 std::array<std::byte, 32> random_secret() {
   std::array<std::byte, 32> secret;
@@ -96,6 +93,8 @@ int Runtime::run() {
   services_->connections.set_ceiling(most_connections());
   compiler_ = std::make_unique<Compiler>(*services_, policies_, handlers_);
   metrics_ = &services_->registry.attach();
+  resolver_ = std::make_unique<io::CaresResolver>(loop_, io::CaresResolver::Options{});
+  plane_ = std::make_unique<DataPlane>(loop_, *services_, *resolver_, compiler_->targets(), *metrics_);
 
   run_signal_thread();
   if (!start(load())) {
@@ -111,7 +110,7 @@ int Runtime::run() {
   compile_wanted_.notify_one();
   compile_thread_.join();
   end_signal_thread();
-  workers_.clear();
+  plane_.reset();  // waits for the workers' threads
   log_.reset();
   log::info("stopped");
   return exit_code_;
@@ -131,54 +130,25 @@ bool Runtime::start(Loaded loaded) {
   register_sources();
   services_->metrics.set_per_route(gateway.metrics.per_route);
 
-  snapshot_ = loaded.compiled->change.next;
-  compile_base_ = snapshot_;
+  compile_base_ = loaded.compiled->change.next;
   watch(loaded.result);
-  activate_credentials(std::move(loaded.compiled->credentials));
+  plane_->activate(std::move(*loaded.compiled));
 
   auto loops = make_loops();
   if (loops.empty()) return false;
-  status_ = std::make_unique<StatusServer>(
-      loop_, StatusServer::Source{.ready = [this] { return ready_ && !stopping_; },
-                                  .revision = [this] { return snapshot_->revision; },
-                                  .metrics = [this] { return services_->registry.scrape(); },
-                                  .limit_hit =
-                                      [this](std::string_view limit) {
-                                        metrics_->add(services_->metrics.limit_hits()[limit]);
-                                      }});
   auto address = io::Address::parse_ip(gateway.status.address.host, gateway.status.address.port);
-  auto listening = status_->listen(address.value_or(io::Address::loopback(8081)));
-  if (!listening) {
-    log::error("status listener cannot listen on {}: {}", config::to_text(gateway.status.address),
-               io::error_text(listening.error().code));
+  auto status = plane_->open_status(address.value_or(io::Address::loopback(8081)));
+  if (!status) {
+    log::error("{}", status.error());
     return false;
   }
-
-  start_workers(std::move(loops));
-  resolver_ = std::make_unique<io::CaresResolver>(loop_, io::CaresResolver::Options{});
-  names_ = std::make_unique<Names>(loop_, *resolver_, compiler_->targets(), services_->epochs);
-  names_->refresh();
-
-  // The first worker that cannot listen ends the start.
-  auto waiting = std::make_shared<size_t>(workers_.size() + 1);
-  auto arrived = [this, waiting] {
-    if (--*waiting == 0 && !stopping_) announce();
-  };
-  for (auto& worker : workers_) {
-    worker->listen([this, arrived](std::expected<void, std::string> listened) {
-      loop_.post([this, arrived, outcome = std::move(listened)] {
-        if (!outcome && !stopping_) {
-          log::error("{}", outcome.error());
-          exit_code_ = 1;
-          begin_shutdown();
-        }
-        arrived();
-      });
-    });
-  }
-  reload_scope_.spawn(await_names(arrived));
+  plane_->start(make_workers(std::move(loops)), [this](DataPlane::Outcome started) {
+    if (started) return announce();
+    log::error("{}", started.error());
+    exit_code_ = 1;
+    begin_shutdown();
+  });
   start_compile_thread();
-  house_scope_.spawn(keep_house());
   return true;
 }
 
@@ -202,38 +172,34 @@ std::vector<std::unique_ptr<io::SystemLoop>> Runtime::make_loops() {
   return std::move(set->loops);
 }
 
-/// Listening comes later.
-void Runtime::start_workers(std::vector<std::unique_ptr<io::SystemLoop>> loops) {
-  for (auto& loop : loops)
-    workers_.push_back(std::make_unique<WorkerThread>(std::move(loop), *services_, log_.get(),
-                                                      log_format(started_with_), snapshot_));
-  workers_running_ = workers_.size();
-  for (uint32_t i = 0; i < workers_.size(); ++i) {
+DataPlane::Hosts Runtime::make_workers(std::vector<std::unique_ptr<io::SystemLoop>> loops) {
+  DataPlane::Hosts workers;
+  for (auto& loop : loops) {
+    auto number = static_cast<uint32_t>(workers.size());
+    auto worker = std::make_unique<WorkerThread>(std::move(loop), *services_, log_.get(),
+                                                 log_format(started_with_), plane_->snapshot());
     services_->registry.add_source(
-        services_->metrics.worker_busy_ppm(i),
-        [this, i, seen_busy = int64_t{0}, seen_at = loop_.now()]() mutable -> int64_t {
-          int64_t busy = workers_[i]->busy_nanoseconds();
+        services_->metrics.worker_busy_ppm(number),
+        [this, thread = worker.get(), seen_busy = int64_t{0}, seen_at = loop_.now()]() mutable -> int64_t {
+          int64_t busy = thread->busy_nanoseconds();
           int64_t passed = std::max<int64_t>(1, (loop_.now() - seen_at).count());
           int64_t ppm = std::min<int64_t>(1'000'000, (busy - seen_busy) * 1'000'000 / passed);
           seen_busy = busy;
           seen_at = loop_.now();
           return ppm;
         });
+    workers.push_back(std::move(worker));
   }
-}
-
-io::Task<> Runtime::await_names(std::function<void()> then) {
-  co_await names_->first_answers(kNamesTime);
-  then();
+  workers_ = workers.size();
+  return workers;
 }
 
 void Runtime::announce() {
-  ready_ = true;
-  metrics_->set(services_->metrics.config_revision(), static_cast<int64_t>(snapshot_->revision));
-  for (const ListenerSettings& listener : snapshot_->listeners)
+  const Snapshot& snapshot = *plane_->snapshot();
+  for (const ListenerSettings& listener : snapshot.listeners)
     log::info("listening on {} ({})", listener.address.text(), listener.name);
-  log::info("ready: revision {}, {} workers, io {}, status on {}", snapshot_->revision, workers_.size(),
-            io::backend_name(io_.backend), status_->address().text());
+  log::info("ready: revision {}, {} workers, io {}, status on {}", snapshot.revision, workers_,
+            io::backend_name(io_.backend), plane_->status().address().text());
   if (options_.on_ready) options_.on_ready();
 }
 
@@ -242,20 +208,6 @@ void Runtime::register_sources() {
                                  [this] { return log_ ? log_->lost_lines() : 0; });
   services_->registry.add_source(services_->metrics.limit_hits()["rate_limit_keys"],
                                  [this] { return services_->rates.evictions(); });
-}
-
-void Runtime::activate_credentials(CompiledCredentials credentials) {
-  services_->credentials.replace_all(std::move(credentials.consumers), credentials.entries);
-}
-
-/// What nobody else does from time to time: memory that readers have left behind.
-io::Task<> Runtime::keep_house() {
-  for (;;) {
-    auto slept = co_await io::sleep_for(loop_, std::chrono::seconds(1), house_token_);
-    if (!slept) co_return;
-    services_->credentials.collect();
-    names_->collect();
-  }
 }
 
 void Runtime::request_reload() {
@@ -274,69 +226,37 @@ io::Task<> Runtime::finish_reload(Loaded loaded) {
 }
 
 io::Task<> Runtime::try_reload(Loaded loaded) {
-  if (loaded.compiled) {
-    names_->refresh();
-    co_await names_->first_answers(kNamesTime);
-  }
-  if (stopping_) co_return;
-  auto refuse = [&](std::string_view why) {
-    metrics_->add(services_->metrics.reloads()[telemetry::ReloadResult::kFailure]);
-    log::error("reload refused, revision {} stays: {}", snapshot_->revision, why);
-  };
   if (!loaded.compiled) {
+    if (plane_->stopping()) co_return;
     print_diagnostics(loaded.result.diagnostics);
-    refuse("the configuration is not valid");
+    plane_->refuse("the configuration is not valid");
     co_return;
   }
-  // Whether new addresses can be had is known before anything changes. Those that we listen on already are
-  // left alone: the kernel would give a second socket its share of the connections, and closing it would
-  // reset them.
-  for (const ListenerSettings& listener : loaded.compiled->change.next->listeners) {
-    bool ours = std::ranges::any_of(snapshot_->listeners,
-                                    [&](const auto& known) { return known.address == listener.address; });
-    if (ours) continue;
-    auto probe = loop_.listen(listener.address, {.reuse_port = true});
-    if (!probe) {
-      refuse(fmt::format("listener `{}` cannot listen on {}: {}", listener.name, listener.address.text(),
-                         io::error_text(probe.error().code)));
-      co_return;
-    }
+  auto prepared = co_await plane_->prepare(*loaded.compiled);
+  if (plane_->stopping()) co_return;
+  if (!prepared) {
+    plane_->refuse(prepared.error());
+    co_return;
   }
   print_diagnostics(loaded.result.diagnostics);
-  apply(std::move(loaded));
+  const config::Gateway& gateway = loaded.result.document.gateway;
+  warn_of_restarts(gateway);
+  services_->metrics.set_per_route(gateway.metrics.per_route);
+  {
+    std::lock_guard lock(compile_mutex_);
+    compile_base_ = loaded.compiled->change.next;
+    watch(loaded.result);
+  }
+  plane_->apply(std::move(*loaded.compiled));
 }
 
-void Runtime::apply(Loaded loaded) {
-  const config::Gateway& gateway = loaded.result.document.gateway;
-  if (worker_count(gateway) != workers_.size()) log::warning("`workers` changes by restart only");
+void Runtime::warn_of_restarts(const config::Gateway& gateway) const {
+  if (worker_count(gateway) != workers_) log::warning("`workers` changes by restart only");
   if (gateway.io != started_with_.io) log::warning("`io` changes by restart only");
   if (gateway.status.address != started_with_.status.address)
     log::warning("`status.address` changes by restart only");
   if (gateway.access_log.path != started_with_.access_log.path)
     log::warning("`access_log.path` changes by restart only");
-
-  services_->metrics.set_per_route(gateway.metrics.per_route);
-  SnapshotChange change = loaded.compiled->change;
-  activate_credentials(std::move(loaded.compiled->credentials));
-  snapshot_ = change.next;
-  {
-    std::lock_guard lock(compile_mutex_);
-    compile_base_ = snapshot_;
-    watch(loaded.result);
-  }
-  auto waiting = std::make_shared<size_t>(workers_.size());
-  uint64_t revision = snapshot_->revision;
-  for (auto& worker : workers_) {
-    worker->publish(change, [this, waiting, revision](std::expected<void, std::string> listened) {
-      loop_.post([this, waiting, revision, outcome = std::move(listened)] {
-        if (!outcome) log::error("{}", outcome.error());
-        if (--*waiting > 0) return;
-        metrics_->add(services_->metrics.reloads()[telemetry::ReloadResult::kSuccess]);
-        metrics_->set(services_->metrics.config_revision(), static_cast<int64_t>(revision));
-        log::info("revision {} is active", revision);
-      });
-    });
-  }
 }
 
 }  // namespace sluice::gateway

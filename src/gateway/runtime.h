@@ -12,10 +12,8 @@
 
 #include "config/loader.h"
 #include "gateway/compiler.h"
-#include "gateway/names.h"
+#include "gateway/data_plane.h"
 #include "gateway/services.h"
-#include "gateway/status_server.h"
-#include "gateway/worker_thread.h"
 #include "io/backend.h"
 #include "io/epoll/epoll_loop.h"
 #include "telemetry/log_writer.h"
@@ -53,20 +51,15 @@ class Runtime {
   Loaded load();
   bool start(Loaded loaded);
   std::vector<std::unique_ptr<io::SystemLoop>> make_loops();
-  void start_workers(std::vector<std::unique_ptr<io::SystemLoop>> loops);
-  void activate_credentials(CompiledCredentials credentials);
+  DataPlane::Hosts make_workers(std::vector<std::unique_ptr<io::SystemLoop>> loops);
   void request_reload();
   io::Task<> finish_reload(Loaded loaded);
   io::Task<> try_reload(Loaded loaded);
-  void apply(Loaded loaded);
+  void warn_of_restarts(const config::Gateway& gateway) const;
   void begin_shutdown();
-  void worker_ended();
   void on_signal(int signal);
   io::Task<> shut_down();
-  io::Task<> keep_house();
-  /// Once every worker listens and names have their first answers, or have waited long enough for them.
   void announce();
-  io::Task<> await_names(std::function<void()> then);
   void register_sources();
 
   void start_compile_thread();
@@ -87,21 +80,13 @@ class Runtime {
   std::unique_ptr<Services> services_;
   std::unique_ptr<Compiler> compiler_;
   std::unique_ptr<io::Resolver> resolver_;
-  std::unique_ptr<Names> names_;
   telemetry::WorkerMetrics* metrics_ = nullptr;  // the main loop's own
   std::unique_ptr<telemetry::LogWriter> log_;
-  std::shared_ptr<const Snapshot> snapshot_;
+  std::unique_ptr<DataPlane> plane_;
   config::Gateway started_with_;  // what changes by restart only is compared with this
   io::BackendChoice io_{};        // of the workers
-  std::vector<std::unique_ptr<WorkerThread>> workers_;
-  size_t workers_running_ = 0;
-  std::unique_ptr<StatusServer> status_;
-  bool ready_ = false;
+  size_t workers_ = 0;
   int exit_code_ = 0;
-  bool stopping_ = false;
-  io::CancelToken house_token_;
-  io::CancelToken drain_token_;
-  io::TaskScope house_scope_;
   io::TaskScope reload_scope_;
   io::TaskScope scope_;
 

@@ -9,7 +9,6 @@
 
 #include "config/references.h"
 #include "gateway/runtime.h"
-#include "io/sleep.h"
 #include "telemetry/process_log.h"
 
 namespace sluice::gateway {
@@ -19,8 +18,6 @@ namespace {
 namespace log = telemetry::log;
 
 constexpr auto kWatchInterval = std::chrono::milliseconds(500);
-/// After the drain's time is over: how long cancelled exchanges have to give back what they hold.
-constexpr Duration kCancelTime = std::chrono::seconds(3);
 constexpr int kLowestPriority = 19;
 
 /// What shows that a file has changed: also when another one took its name.
@@ -146,43 +143,19 @@ void Runtime::on_signal(int received) {
 }
 
 void Runtime::begin_shutdown() {
-  if (stopping_) return;
-  stopping_ = true;
-  scope_.spawn(shut_down());
+  if (!plane_->stopping()) scope_.spawn(shut_down());
 }
 
 io::Task<> Runtime::shut_down() {
-  // /readyz fails from now on; whoever balances over us has `drain.delay` to see it.
-  if (exit_code_ == 0 && started_with_.drain.delay > Duration::zero()) {
-    auto slept = co_await io::sleep_for(loop_, started_with_.drain.delay, drain_token_);
-    std::ignore = slept;
+  // Who never served has nobody to say goodbye to.
+  Duration delay = exit_code_ == 0 ? started_with_.drain.delay : Duration::zero();
+  bool ended = co_await plane_->shut_down(delay, started_with_.drain.timeout);
+  if (!ended) {
+    log::error("some exchanges did not end");
+    std::_Exit(1);
   }
-  for (auto& worker : workers_) {
-    worker->drain();
-    worker->finish([this] { loop_.post([this] { worker_ended(); }); });
-  }
-  auto in_time = co_await io::sleep_for(loop_, started_with_.drain.timeout, drain_token_);
-  if (in_time) {
-    log::warning("drain timeout: ending what is left");
-    for (auto& worker : workers_) worker->cancel_all();
-    auto ended = co_await io::sleep_for(loop_, kCancelTime, drain_token_);
-    if (ended) {
-      log::error("some exchanges did not end");
-      std::_Exit(1);
-    }
-  }
-  house_token_.cancel(io::CancelReason::kDrain);
-  co_await house_scope_.join();
-  names_->stop();
   co_await reload_scope_.join();
-  co_await names_->join();
-  status_->stop();
-  co_await status_->join();
   loop_.stop();
-}
-
-void Runtime::worker_ended() {
-  if (--workers_running_ == 0) drain_token_.cancel(io::CancelReason::kDrain);
 }
 
 }  // namespace sluice::gateway

@@ -24,23 +24,8 @@ void WorkerThread::run(telemetry::LogSink* log, telemetry::LogFormat format,
   loop_->let_go();
 }
 
-void WorkerThread::listen(Done done) {
-  loop_->post([this, done = std::move(done)]() mutable { done(worker_->listen()); });
-}
-
-void WorkerThread::publish(SnapshotChange change, Done done) {
-  loop_->post([this, change = std::move(change), done = std::move(done)]() mutable {
-    worker_->publish(change);
-    done(worker_->listen());
-  });
-}
-
-void WorkerThread::drain() {
-  loop_->post([this] { worker_->drain(); });
-}
-
-void WorkerThread::cancel_all() {
-  loop_->post([this] { worker_->cancel_all(io::CancelReason::kDrain); });
+void WorkerThread::post(Work work) {
+  loop_->post([this, run = std::move(work)]() mutable { run(*worker_); });
 }
 
 void WorkerThread::finish(std::move_only_function<void()> ended) {

@@ -1,34 +1,26 @@
-// A worker on a thread of its own, with its loop. Everything but the constructor and destructor only sends
-// messages.
+// A worker on a thread of its own, with its loop.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <thread>
 
-#include "gateway/worker.h"
+#include "gateway/data_plane.h"
 #include "io/system_loop.h"
 #include "telemetry/log_sink.h"
 
 namespace sluice::gateway {
 
-class WorkerThread {
+class WorkerThread final : public WorkerHost {
  public:
-  using Done = std::move_only_function<void(std::expected<void, std::string>)>;
-
   /// `log` may be null. Starts at once, without listening.
   WorkerThread(std::unique_ptr<io::SystemLoop> loop, Services& services, telemetry::LogSink* log,
                telemetry::LogFormat format, std::shared_ptr<const Snapshot> snapshot);
   /// Waits for the thread; after `finish`, or it waits for ever.
-  ~WorkerThread();
+  ~WorkerThread() override;
 
-  /// `done` is called on the worker's thread.
-  void listen(Done done);
-  void publish(SnapshotChange change, Done done);
-  void drain();
-  void cancel_all();
-  /// Ends the thread once every connection has ended.
-  void finish(std::move_only_function<void()> ended);
+  void post(Work work) override;
+  void finish(std::move_only_function<void()> ended) override;
   /// See io::Loop::busy_nanoseconds; any thread.
   int64_t busy_nanoseconds() const { return loop_->busy_nanoseconds(); }
 

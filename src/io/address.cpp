@@ -36,6 +36,21 @@ std::optional<Address> Address::parse(std::string_view text) {
   return parse_ip(host, static_cast<uint16_t>(*port));
 }
 
+Address Address::unmapped() const {
+  if (!ipv6 || std::memcmp(bytes.data(), kMappedPrefix, sizeof kMappedPrefix) != 0) return *this;
+  Address address{.ipv6 = false, .port = port, .bytes = {}};
+  std::memcpy(address.bytes.data(), bytes.data() + sizeof kMappedPrefix, 4);
+  return address;
+}
+
+Address Address::mapped() const {
+  if (ipv6) return *this;
+  Address address{.ipv6 = true, .port = port, .bytes = {}};
+  std::memcpy(address.bytes.data(), kMappedPrefix, sizeof kMappedPrefix);
+  std::memcpy(address.bytes.data() + sizeof kMappedPrefix, bytes.data(), 4);
+  return address;
+}
+
 size_t Address::write_ip(char* out) const {
   const uint8_t* v4 = bytes.data();
   if (ipv6) {

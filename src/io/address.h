@@ -23,6 +23,11 @@ struct Address {
   static std::optional<Address> parse(std::string_view text);
   static Address loopback(uint16_t port) { return {false, port, {127, 0, 0, 1}}; }
 
+  /// An IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2) as IPv4, any other as it is.
+  Address unmapped() const;
+  /// An IPv4 address as IPv4-mapped IPv6.
+  Address mapped() const;
+
   /// Without the port: "10.0.0.1", "::1". An IPv4-mapped IPv6 address is written as IPv4.
   std::string ip_text() const;
   /// With the port: "10.0.0.1:80", "[::1]:80".

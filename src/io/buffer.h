@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -81,6 +82,13 @@ class Lease {
   size_t size() const { return end_ - begin_; }
   /// Forgets the first `count` bytes.
   void consume(size_t count) { begin_ += static_cast<uint32_t>(count); }
+  /// Puts `bytes` behind its own where its buffer has room for them.
+  bool append(std::string_view bytes) {
+    if (!buffer_ || buffer_->capacity - end_ < bytes.size()) return false;
+    std::memcpy(buffer_->data() + end_, bytes.data(), bytes.size());
+    end_ += static_cast<uint32_t>(bytes.size());
+    return true;
+  }
   void release() {
     if (buffer_) buffer_->owner->give_back(buffer_);
     buffer_ = nullptr;

@@ -27,6 +27,7 @@ class ReadinessStream : public Stream {
 
   bool dirty() override;
   Address peer() const override { return peer_; }
+  void set_peer(const Address& peer) override { peer_ = peer; }
 
  protected:
   ReadinessStream(Loop& loop, const Address& peer) : loop_(loop), peer_(peer) {}

@@ -44,6 +44,8 @@ class Stream : public Cancellable {
     Result<> result = {};
     bool await_ready() { return stream.try_write(pieces, result); }
     void await_suspend(std::coroutine_handle<> waiter) { stream.wait_write(waiter, &result); }
+    /// For a wait of somebody else's that this write is.
+    void await_suspend(std::coroutine_handle<> waiter, Result<>* to) { stream.wait_write(waiter, to); }
     Result<> await_resume() { return result; }
   };
 
@@ -68,6 +70,11 @@ class Stream : public Cancellable {
   virtual bool dirty() = 0;
 
   virtual Address peer() const = 0;
+  /// A proxy has said whose connection it is: `peer` from now on. For connections; what lies over one asks it.
+  virtual void set_peer(const Address&) {}
+  /// What the peer had connected to; the unspecified address where that is not known. A system call: not for
+  /// each exchange.
+  virtual Address local() const { return {}; }
   /// How long ago the last bytes came in, also before the connection was accepted; zero where that is not
   /// known. A system call: for samples.
   virtual Duration input_age() const { return {}; }

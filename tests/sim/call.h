@@ -29,6 +29,7 @@ struct Expected {
   std::string target;                  // path and query, without a target's base path
   Fields forwarded;                    // all but framing, Host, x-request-id and x-config
   std::string host;                    // empty: the target's own
+  std::string turned;                  // a field of these whose value is "even" or "odd": of the credentials
   Fields edits;                        // set on the answer
   std::vector<std::string> removed;    // taken from the answer
 };

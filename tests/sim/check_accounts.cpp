@@ -66,11 +66,9 @@ void check_against_log(const RunView& run, const LogLines& log, Violations& viol
     std::string code(line.text("error_code"));
     if (!code.empty()) ++counts[{"sluice_refused_total", label("code", code), ""}];
     static const std::map<std::string, std::string> kLimits{
-        {"request_too_large", "request_body"},
-        {"target_too_long", "request_target"},
-        {"too_many_fields", "request_fields"},
-        {"head_too_large", "request_head"},
-        {"too_many_interim_responses", "interim_responses"}};
+        {"request_too_large", "request_body"},  {"target_too_long", "request_target"},
+        {"too_many_fields", "request_fields"},  {"head_too_large", "request_head"},
+        {"trailers_too_large", "request_head"}, {"too_many_interim_responses", "interim_responses"}};
     if (auto limit = kLimits.find(code); limit != kLimits.end())
       ++counts[{"sluice_limit_hits_total", label("limit", limit->second), ""}];
     std::string route = label("route", line.text("route"));

@@ -323,7 +323,7 @@ class Checker {
     bool known = serving.rule.framing == Framing::kLength;
     if (known && length != std::to_string(serving.body.size()))
       add(Invariant::kUndisturbed, "its answer's length became \"{}\"", length);
-    if (!known && !length.empty() && !no_body)
+    if (!known && !length.empty() && serving.rule.framing != Framing::kNone)
       add(Invariant::kUndisturbed, "its answer got a length that its upstream did not say");
     bool trailers = !no_body && !call.http10;
     if (trailers && call.answer_trailers.text() != serving.trailers.text())
@@ -433,6 +433,8 @@ class Checker {
     else
       check_limit_fields();
     if (last_) add(Invariant::kRateLimit, "it was limited and reached an upstream");
+    if (call_->head.fields.count("x-behind-limit"))
+      add(Invariant::kUndisturbed, "it was limited, and a policy behind the limit saw its answer");
     check_made_fields(false, nullptr);
   }
 

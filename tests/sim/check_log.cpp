@@ -149,8 +149,15 @@ void check_broken(const RunView& run, const Call& call, const LogLines& log, Vio
   bool left = call.deed == ClientDeed::kLeave && last.deed == UpstreamDeed::kSilence;
   bool cut = call.deed == ClientDeed::kNone && call.answer_begun &&
              (last.deed == UpstreamDeed::kTruncated || last.deed == UpstreamDeed::kBadChunk);
-  if (!left && !cut) return;
   const LogLine* line = log.find(last.request_id);
+  // The client broke the connection while its answer was on the way: 499 unless all of it was out by then.
+  bool reset = call.deed == ClientDeed::kResetAnswer && last.deed == UpstreamDeed::kAnswer;
+  if (reset && line && line->number("response_bytes") < static_cast<double>(last.body.size()) &&
+      call.method != "HEAD" && line->text("status") != "499" && line->text("error_by") != "upstream")
+    violations.add(Invariant::kUndisturbed,
+                   "exchange {} ({}) was broken off in its answer, and the log says {}", call.number,
+                   call.kind, line->json());
+  if (!left && !cut) return;
   bool sound = line && (left ? line->text("status") == "499" && line->text("error_by") == "client"
                              : line->text("error_by") == "upstream");
   if (!sound)

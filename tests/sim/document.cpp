@@ -77,7 +77,7 @@ std::string Document::text(uint64_t revision, uint64_t generation) const {
     if (each.upstream == "main" && (even || !each.even_only))
       text += fmt::format("      - {{ url: \"http://{}:{}{}\", weight: {} }}\n", each.ip, each.port,
                           each.base_path, each.weight);
-  text += rules + on + (retry_503 ? ", 503" : "") + "] }\n";
+  text += rules + on + (retry_503 ? ", 503, 501" : "") + "] }\n";
   text += "  second:\n    targets: [ http://10.3.0.1:9100 ]\n    host: target\n" + rules + on + "] }\n";
   text +=
       "  named:\n    targets: [ \"http://backend.sim:9200\", \"http://backend.sim:9201\" ]\n    host: "
@@ -129,7 +129,8 @@ std::string Document::text(uint64_t revision, uint64_t generation) const {
       revision);
   text +=
       "  edit:\n    path: /edit\n    strip_path: true\n    upstream: main\n    policies:\n"
-      "      - headers: { request: { set: { x-set: gateway }, add: { x-add: more }, remove: [x-drop] },"
+      "      - headers: { request: { set: { x-set: gateway }, add: { x-add: more, x-set: second }, remove: "
+      "[x-drop] },"
       " response: { set: { x-answer-set: gateway }, remove: [x-answer-drop] } }\n";
   text +=
       "  pick:\n    path: /pick\n    upstream: main\n    routes:\n"
@@ -154,6 +155,11 @@ std::string Document::text(uint64_t revision, uint64_t generation) const {
       "  alpha: { groups: [red, blue], credentials: [ { api_key: alpha-key } ] }\n"
       "  beta: { credentials: [ { api_key: beta-key }, { api_key: beta-second-key } ] }\n";
   if (even) text += "  gamma: { groups: [blue], credentials: [ { api_key: gamma-key } ] }\n";
+  std::string parity = even ? "even" : "odd";
+  text += fmt::format(
+      "  delta: {{ groups: [{0}], credentials: [ {{ api_key: delta-key }} ] }}\n"
+      "  {0}: {{ credentials: [ {{ api_key: wandering-key }} ] }}\n",
+      parity);
   return text;
 }
 

@@ -16,6 +16,7 @@ inline constexpr std::string_view kGatewayIp = "10.9.0.1";
 inline constexpr uint16_t kPort = 80;
 inline constexpr uint16_t kExtraPort = 81;  // listened on by odd revisions only
 inline constexpr uint16_t kSidePort = 82;
+inline constexpr uint16_t kStatusPort = 8081;
 /// More than clients ever have, so that they are never refused for their number.
 inline constexpr size_t kMostOfAddress = 20;
 inline constexpr size_t kMostConnections = 60;

@@ -26,10 +26,14 @@ std::string Document::routing_apis() {
          "      - { name: one, path: /two, match: { headers: { x-a: b } }, respond: { status: 200, body: one "
          "} }\n"
          "      - { name: none, path: /two, respond: { status: 200, body: none } }\n"
+         "      - { name: low, path: \"/level/{a}\", respond: { status: 200, body: low } }\n"
+         "      - { name: high, path: \"/level/{b}\", priority: 1, respond: { status: 200, body: high } }\n"
          "  inner: { path: /plain/inner, upstream: second }\n"
          "  exact: { hosts: [exact.wild.test], path: /any, upstream: main }\n"
          "  strict: { path: /strict, repeated_slash: reject, encoded_slash: reject, upstream: second }\n"
-         "  keep: { path: /keep, repeated_slash: keep, upstream: second }\n"
+         "  keep:\n    path: /keep\n    repeated_slash: keep\n    upstream: second\n    routes:\n"
+         "      - { name: deep, path: \"/deep/{x}\", respond: { status: 200, body: deep } }\n"
+         "      - { name: rest }\n"
          "  aside: { listeners: [side], path: /aside, upstream: second }\n";
 }
 
@@ -52,7 +56,10 @@ std::string Document::policy_apis() const {
          "      - rate_limit: { id: per-anyone, " +
          rate +
          ", key: consumer }\n"
+         "      - headers: { response: { set: { x-behind-limit: \"yes\" } } }\n"
          "    routes: [ { name: counted, respond: { status: 200, body: counted } } ]\n"
+         "  owners:\n    path: /owners\n    upstream: second\n    policies:\n"
+         "      - api_key: { in: header, name: X-API-Key }\n"
          "  place:\n    path: /place\n    routes:\n" +
          place("left", rate) + place("right", rate);
 }

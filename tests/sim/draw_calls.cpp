@@ -6,19 +6,6 @@
 
 namespace sluice::sim {
 
-namespace {
-
-/// A method that carries a body here.
-bool carries(std::string_view method) { return method == "POST" || method == "PUT" || method == "PATCH"; }
-
-std::string hex(std::string_view bytes) {
-  std::string text;
-  for (char c : bytes) fmt::format_to(std::back_inserter(text), "{:02x}", static_cast<uint8_t>(c));
-  return text;
-}
-
-}  // namespace
-
 void CallDrawer::both(const std::function<void(Expected&)>& change) {
   for (Expected& each : call_->expected) change(each);
 }
@@ -42,20 +29,6 @@ void CallDrawer::refuse(int status, std::string code) {
 void CallDrawer::keep(std::string_view name, std::string_view value) {
   sent_.add(name, value);
   both([&](Expected& each) { each.forwarded.add(lower(name), value); });
-}
-
-size_t CallDrawer::draw_size() {
-  switch (random_.below(16)) {
-    case 0:
-      return 0;
-    case 1:
-      return 60'000 + random_.below(140'000);
-    case 2:
-    case 3:
-      return 4000 + random_.below(60'000);
-    default:
-      return random_.below(1500);
-  }
 }
 
 void CallDrawer::draw_method(bool with_body) {
@@ -87,79 +60,13 @@ void CallDrawer::draw(Call& call, size_t client, bool last) {
   draw_method(chance(3));
   if (random_.below(8) == 0 && !carries(call.method)) call.http10 = true;
   draw_extras(client);
-  draw_kind(client, last);
+  draw_kind(last);
   draw_body();
   draw_deed();
   finish_head();
 }
 
-void CallDrawer::keys(std::string_view in, size_t) {
-  struct Known {
-    const char* key;
-    const char* consumer;
-    const char* groups;
-  };
-  static constexpr Known kKnown[] = {{"alpha-key", "alpha", "red, blue"},
-                                     {"beta-key", "beta", ""},
-                                     {"beta-second-key", "beta", ""},
-                                     {"gamma-key", "gamma", "blue"}};
-  target_ = fmt::format("/keys-{}/{}", in, call_->number);
-  auto put = [&](std::string_view key, bool twice) {
-    std::string with = target_;
-    if (in == "header") {
-      sent_.add("X-API-Key", key);
-      if (twice) sent_.add("X-API-Key", key);
-    } else if (in == "query") {
-      with += fmt::format("?a=1&api_key={}&z=2", key);
-      if (twice) with += "&api_key=x";
-    } else {
-      sent_.add("Cookie", fmt::format("a=1; api_key={}; z=2", key));
-      if (twice) sent_.add("Cookie", "api_key=x");
-    }
-    return with;
-  };
-  auto unknown = [&](std::string code) {
-    refuse(401, std::move(code));
-    both([](Expected& each) { each.fields.add("www-authenticate", "ApiKey"); });
-  };
-  uint64_t which = random_.below(10);
-  if (which == 0) return unknown("missing_credential");
-  if (which == 1) {
-    target_ = put("no-such-key", false);
-    return unknown("invalid_credential");
-  }
-  if (which == 2) {
-    target_ = put("alpha-key", true);
-    return unknown("repeated_credential");
-  }
-  const Known& known = kKnown[random_.below(4)];
-  std::string with = put(known.key, false);
-  std::string hidden = target_;
-  if (in == "query") hidden += "?a=1&z=2";
-  target_ = document_.hides_key ? hidden : with;
-  call_->limit = "consumer";
-  call_->limit_key = known.consumer;
-  proxied("second");
-  both([&](Expected& each) {
-    each.forwarded.add("x-consumer-id", known.consumer);
-    if (*known.groups) each.forwarded.add("x-consumer-groups", known.groups);
-    if (in == "header" && !document_.hides_key) each.forwarded.add("x-api-key", known.key);
-    if (in == "cookie")
-      each.forwarded.add("cookie", document_.hides_key ? std::string("a=1; z=2")
-                                                       : fmt::format("a=1; api_key={}; z=2", known.key));
-  });
-  target_ = with;
-  if (known.consumer == std::string_view("gamma")) {
-    call_->unknown_key_may_change = true;
-    Expected& odd = call_->expected[1];
-    odd.status = 401;
-    odd.code = "invalid_credential";
-    odd.upstreams.clear();
-    odd.fields.add("www-authenticate", "ApiKey");
-  }
-}
-
-void CallDrawer::draw_kind(size_t client, bool last) {
+void CallDrawer::draw_kind(bool last) {
   std::string n = std::to_string(call_->number);
   uint64_t kind = theme_ ? *theme_ : random_.below(kKinds);
   auto name = [&](std::string_view text) { call_->kind = text; };
@@ -177,7 +84,7 @@ void CallDrawer::draw_kind(size_t client, bool last) {
     case 1:
     case 2:
       name("keys");
-      return keys(random_.below(3) == 0 ? "cookie" : random_.below(2) ? "header" : "query", client);
+      return keys(random_.below(3) == 0 ? "cookie" : random_.below(2) ? "header" : "query");
     case 3:
     case 4:
       name("by-address");
@@ -247,7 +154,9 @@ void CallDrawer::draw_kind(size_t client, bool last) {
       target_ = "/pick/" + n;
       if (carries(call_->method)) {
         json_kind_ = chance(2) ? "bulk" : "other";
-        proxied(json_kind_ == "bulk" && call_->method == "POST" ? "second" : "main");
+        json_form_ = static_cast<JsonForm>(random_.below(5));
+        bool bulk = json_kind_ == "bulk" && json_form_ != JsonForm::kTwice && json_form_ != JsonForm::kNested;
+        proxied(bulk && call_->method == "POST" ? "second" : "main");
       } else if (chance(2)) {
         keep("X-Channel", "beta");
         proxied("second");
@@ -329,7 +238,7 @@ void CallDrawer::draw_kind(size_t client, bool last) {
       return;
     case 26:
       name("bad-path");
-      target_ = chance(2) ? "/plain/%zz" : "/plain/../../up";
+      target_ = chance(3) ? "/plain/a%00b" : chance(2) ? "/plain/%zz" : "/plain/../../up";
       refuse(400, "?");
       both([](Expected& each) { each.outside_chain = true; });
       return;
@@ -366,60 +275,6 @@ void CallDrawer::draw_kind(size_t client, bool last) {
     case 39:
     case 40:
       return oddities();
-  }
-}
-
-void CallDrawer::draw_body() {
-  Call& call = *call_;
-  if (!carries(call.method) || call.method == "TRACE") return;
-  call.has_body = true;
-  size_t size = draw_size();
-  if (call.kind == "small") size = chance(2) ? 2046 + random_.below(5) : random_.below(6000);
-  call.body = identity_bytes(2 * uint64_t{call.number}, size);
-  // What has no body could be sent again unseen, if it were not for its method.
-  if (json_kind_.empty() && call.kind != "bad-chunk" && chance(4)) call.body.clear();
-  if (!json_kind_.empty())
-    call.body = fmt::format("{{\"n\":{},\"kind\":\"{}\",\"pad\":\"{}\"}}", call.number, json_kind_,
-                            hex(identity_bytes(2 * uint64_t{call.number}, std::min<size_t>(size, 40'000))));
-  keep("Content-Type", json_kind_.empty() ? "application/octet-stream" : "application/json");
-  call.chunked = call.kind == "bad-chunk" || (!call.body.empty() && chance(2));
-  if (call.chunked) {
-    bool broken = call.kind == "bad-chunk";
-    if (!broken && chance(3)) call.trailers.add("x-sim-trailer", std::to_string(call.number));
-    // Not too many chunks with extensions, which the gateway takes for an attack.
-    size_t chunk = 1 + random_.below(5000);
-    std::string_view extension = chunk > 100 && chance(3) ? ";ext=1" : "";
-    if (size > 20'000) chunk += 500;
-    // What would have to be judged before the body came is no trailer (RFC 9110, section 6.5.1).
-    Fields sent = call.trailers;
-    if (!broken && chance(4)) sent.add("Authorization", "Bearer late");
-    if (!broken && chance(4)) sent.add("X-Request-Id", "late");
-    call.body_wire = chunked(call.body, chunk, sent, extension);
-    sent_.add("Transfer-Encoding", chance(4) ? "Chunked" : "chunked");
-    if (broken) call.body_wire.replace(call.body_wire.size() - 5, 5, "zz\r\n\r\n");
-  } else {
-    call.body_wire = call.body;
-    sent_.add("Content-Length", std::to_string(call.body.size()));
-  }
-  if (call.kind == "bad-chunk") {
-    call.trailers = {};
-    refuse(400, "bad_chunk_size");
-    both([](Expected& each) { each.upstreams = {"main"}; });
-    return;
-  }
-  if (call.kind == "small" && call.body.size() > 2048) {
-    refuse(413, "request_too_large");
-    if (call.chunked) both([](Expected& each) { each.upstreams = {"main"}; });
-  }
-  bool empty = !call.chunked && call.body.empty();
-  if (!empty && chance(5)) {
-    call.expects_continue = true;
-    sent_.add("Expect", "100-continue");
-    // A route that looks at the body first says 100 itself.
-    if (call.kind != "pick")
-      both([](Expected& each) { each.forwarded.add("expect", "100-continue"); });
-    else if (call.method != "POST")
-      both([](Expected& each) { each.forwarded.add("expect", "100-continue"); });
   }
 }
 

@@ -36,15 +36,21 @@ class CallDrawer {
  private:
   bool chance(uint64_t one_in) { return random_.below(one_in) == 0; }
   size_t draw_size();
+  std::string json(size_t pad_bytes) const;
+  static bool carries(std::string_view method) {
+    return method == "POST" || method == "PUT" || method == "PATCH";
+  }
   void draw_method(bool with_body);
-  void draw_kind(size_t client, bool last);
+  void draw_kind(bool last);
   void draw_body();
+  void break_chunks();
   void draw_extras(size_t client);
   void draw_deed();
   void proxied(std::string upstream);
   void both(const std::function<void(Expected&)>& change);
   void refuse(int status, std::string code);
-  void keys(std::string_view in, size_t client);
+  void keys(std::string_view in);
+  void owners();
   void finish_head();
   void malformed();
   void keep(std::string_view name, std::string_view value);
@@ -78,7 +84,10 @@ class CallDrawer {
   std::string client_address_;
   Fields sent_;
   bool trusted_ = false;
+  /// How a JSON body says its kind.
+  enum class JsonForm : uint8_t { kFirst, kLast, kEscaped, kTwice, kNested };
   std::string json_kind_;
+  JsonForm json_form_ = JsonForm::kFirst;
   std::string via_;
 };
 

@@ -23,7 +23,7 @@ void CallDrawer::twisted() {
     proxied("second");
     both([&](Expected& each) { each.target = to; });
   };
-  switch (random_.below(8)) {
+  switch (random_.below(9)) {
     default:
       return rewritten("/twisted/u" + n + "/items/i" + n, "/internal/i" + n + "/of/u" + n);
     case 1:  // the literal leads nowhere, the parameter does
@@ -55,6 +55,9 @@ void CallDrawer::twisted() {
       return made(200, call.method == "DELETE" ? "named" : "any");
     case 7:
       return conditions();
+    case 8:
+      target_ = "/twisted/level/" + n;
+      return made(200, "high");
   }
 }
 
@@ -72,9 +75,9 @@ void CallDrawer::conditions() {
     const char* query;
     bool holds;
   };
-  static constexpr Case kCases[] = {{"?q=a+b", true}, {"?q=a%20b", true}, {"?q=x&q=a+b", true},
-                                    {"?q=a", false},  {"?q=a+bc", false}, {"?p=a+b", false},
-                                    {"", false}};
+  static constexpr Case kCases[] = {{"?q=a+b", true},  {"?q=a%20b", true}, {"?q=x&q=a+b", true},
+                                    {"?q=a", false},   {"?q=%61", false},  {"?q=a+bc", false},
+                                    {"?p=a+b", false}, {"", false}};
   const Case& chosen = kCases[random_.below(std::size(kCases))];
   target_ = std::string("/twisted/two") + chosen.query;
   made(200, !field ? "none" : chosen.holds ? "two" : "one");
@@ -95,7 +98,7 @@ void CallDrawer::places() {
     proxied(upstream);
     both([&](Expected& each) { each.target = forwarded; });
   };
-  switch (random_.below(14)) {
+  switch (random_.below(15)) {
     default:
       return path("/plain/inner/" + n, "/plain/inner/" + n, "second");
     case 1:
@@ -126,6 +129,9 @@ void CallDrawer::places() {
       return path("/plain/a%2fb%5c/" + n, "/plain/a%2Fb%5C/" + n, "main");
     case 12:
       return path("/plain/a/..;x=1/" + n + "/.", "/plain/" + n + "/", "main");
+    case 14:
+      target_ = "//keep/deep/" + n;
+      return made(200, "deep");
     case 13:
       target_ = "/edit";
       proxied("main");
@@ -139,6 +145,7 @@ void CallDrawer::places() {
 void CallDrawer::edited(Expected& each) {
   each.forwarded.set("x-forwarded-prefix", "/edit");
   each.forwarded.add("x-set", "gateway");
+  each.forwarded.add("x-set", "second");
   each.forwarded.add("x-add", "more");
   each.edits.add("x-answer-set", "gateway");
   each.removed.push_back("x-answer-drop");
@@ -147,13 +154,16 @@ void CallDrawer::edited(Expected& each) {
 /// Where policies meet.
 void CallDrawer::chains() {
   std::string n = std::to_string(call_->number);
-  switch (random_.below(7)) {
+  switch (random_.below(8)) {
     default:
       call_->kind = "anyone";
       target_ = "/anyone";
       call_->limit = "anyone";
       call_->limit_key = client_address_;
-      return made(200, "counted");
+      made(200, "counted");
+      return both([](Expected& each) { each.fields.add("x-behind-limit", "yes"); });
+    case 7:
+      return owners();
     case 1:
     case 2: {
       bool left = chance(2);

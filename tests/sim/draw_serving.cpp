@@ -55,7 +55,7 @@ ServingPlan draw_serving(const Call& call, size_t attempt, const Profile& profil
   plan.closes = plan.says_close || plan.framing == Framing::kUntilClose;
   plan.trailers = chance(3);
   plan.http10 = chance(12);
-  plan.twice_length = chance(12);
+  plan.twice_length = chance(6);
   plan.odd_204 = chance(4);
   if (call.kind == "named" && chance(2)) plan.says_close = plan.closes = true;
   if (chance(8)) plan.interim = 1 + static_cast<int>(random.below(3));
@@ -130,6 +130,8 @@ std::string serve_head(Serving& serving, const ServingPlan& plan) {
   if (!bodyless && plan.framing == Framing::kLength)
     for (int i = 0; i < (plan.twice_length ? 2 : 1); ++i)
       hidden.add("content-length", std::to_string(serving.body.size()));
+  // Of the body that a 200 would have had (RFC 9110, section 15.4.5).
+  if (plan.status == 304 && plan.twice_length) hidden.add("content-length", "7");
   if (plan.status == 204 && plan.odd_204) hidden.add("content-length", "7");
   serving.http10 = plan.http10;
   serving.last = plan.says_close || plan.http10 || (plan.status == 204 && plan.odd_204);

@@ -10,9 +10,6 @@ namespace sluice::sim {
 
 namespace {
 
-/// What is cancelled has this long to end, as in gateway/runtime.
-constexpr Duration kCancelTime = std::chrono::seconds(5);
-
 std::array<std::byte, 32> secret_of(uint64_t seed) {
   std::array<std::byte, 32> secret{};
   for (size_t i = 0; i < secret.size(); ++i) secret[i] = static_cast<std::byte>(seed >> (i % 8 * 8));
@@ -20,6 +17,40 @@ std::array<std::byte, 32> secret_of(uint64_t seed) {
 }
 
 }  // namespace
+
+/// A worker on a loop of the world.
+class SimGateway::Host final : public gateway::WorkerHost {
+ public:
+  Host(io::SimLoop& loop, gateway::Services& services, std::unique_ptr<telemetry::AccessLog> log,
+       telemetry::WorkerMetrics& metrics, std::shared_ptr<const gateway::Snapshot> snapshot)
+      : loop_(loop) {
+    io::CurrentLoop current(loop_);
+    worker_ =
+        std::make_unique<gateway::Worker>(loop_, services, std::move(log), metrics, std::move(snapshot));
+  }
+  void post(Work work) override {
+    loop_.post([this, run = std::move(work)]() mutable { run(*worker_); });
+  }
+  void finish(std::move_only_function<void()> ended) override {
+    loop_.post([this, told = std::move(ended)]() mutable { scope_.spawn(end(std::move(told))); });
+  }
+  void destroy() {
+    io::CurrentLoop current(loop_);
+    worker_.reset();
+  }
+  io::SimLoop& loop() { return loop_; }
+  size_t tasks() const { return scope_.active(); }
+
+ private:
+  io::Task<> end(std::move_only_function<void()> ended) {
+    co_await worker_->join();
+    ended();
+  }
+
+  io::SimLoop& loop_;
+  std::unique_ptr<gateway::Worker> worker_;
+  io::TaskScope scope_;
+};
 
 SimGateway::SimGateway(io::SimWorld& world, io::SimLoop& main, io::Resolver& resolver,
                        const gateway::PolicyTypes& policies, uint64_t seed, size_t workers,
@@ -30,11 +61,9 @@ SimGateway::SimGateway(io::SimWorld& world, io::SimLoop& main, io::Resolver& res
       policies_(policies),
       services_(secret_of(seed), seed),
       compiler_(services_, policies, handlers_),
-      names_(main, resolver, compiler_.targets(), services_.epochs) {
-  for (size_t i = 0; i < workers; ++i) {
-    members_.push_back(std::make_unique<Member>());
-    members_.back()->loop = &world.add_loop();
-  }
+      plane_(std::make_unique<gateway::DataPlane>(main, services_, resolver, compiler_.targets(),
+                                                  services_.registry.attach())) {
+  for (size_t i = 0; i < workers; ++i) loops_.push_back(&world.add_loop());
 }
 
 SimGateway::~SimGateway() = default;
@@ -45,7 +74,7 @@ std::unique_ptr<gateway::Compiled> SimGateway::compile(const std::string& docume
   auto loaded =
       config::load_text(document, {.catalog = &policies_, .environment = config::Environment::empty()});
   std::unique_ptr<gateway::Compiled> compiled;
-  if (loaded.ok()) compiled = compiler_.compile(loaded.document, snapshot_, loaded.diagnostics);
+  if (loaded.ok()) compiled = compiler_.compile(loaded.document, plane_->snapshot(), loaded.diagnostics);
   loaded.diagnostics.sort();
   problems_.clear();
   for (const config::Problem& problem : loaded.diagnostics.problems())
@@ -53,120 +82,110 @@ std::unique_ptr<gateway::Compiled> SimGateway::compile(const std::string& docume
   return compiled;
 }
 
+void SimGateway::remember(const gateway::Snapshot& snapshot) {
+  snapshots_.push_back(plane_->snapshot());
+  snapshot.for_each_plan([&](const auto& plan) { plans_.push_back(plan); });
+}
+
 bool SimGateway::start(const std::string& document, bool access_log) {
   auto compiled = compile(document);
   if (!compiled) return false;
-  services_.credentials.replace_all(std::move(compiled->credentials.consumers),
-                                    compiled->credentials.entries);
-  snapshot_ = compiled->change.next;
-  snapshots_.push_back(snapshot_);
-  snapshot_->for_each_plan([&](const auto& plan) { plans_.push_back(plan); });
+  io::CurrentLoop current(main_);
+  plane_->activate(std::move(*compiled));
+  remember(*plane_->snapshot());
   revisions_.push_back({0, 0, world_.now(), world_.now(), world_.now()});
-  workers_running_ = members_.size();
-  for (auto& member : members_) {
-    io::CurrentLoop current(*member->loop);
+  auto status = plane_->open_status(*io::Address::parse_ip(kGatewayIp, kStatusPort));
+  if (!status) violations_.add(Invariant::kUndisturbed, "{}", status.error());
+  gateway::DataPlane::Hosts hosts;
+  for (io::SimLoop* loop : loops_) {
     telemetry::WorkerMetrics& metrics = services_.registry.attach();
     std::unique_ptr<telemetry::AccessLog> log;
     if (access_log)
       log = std::make_unique<telemetry::AccessLog>(std::make_unique<MemoryChannel>(log_text_),
                                                    telemetry::LogFormat::kJson, metrics,
                                                    services_.metrics.log_dropped());
-    member->worker =
-        std::make_unique<gateway::Worker>(*member->loop, services_, std::move(log), metrics, snapshot_);
-    auto listening = member->worker->listen();
-    if (!listening) return false;
+    auto host = std::make_unique<Host>(*loop, services_, std::move(log), metrics, plane_->snapshot());
+    hosts_.push_back(host.get());
+    hosts.push_back(std::move(host));
   }
-  io::CurrentLoop current(main_);
-  names_.refresh();
-  scope_.spawn(keep_house());
+  plane_->start(std::move(hosts), [this](gateway::DataPlane::Outcome started) {
+    if (!started) violations_.add(Invariant::kUndisturbed, "start: {}", started.error());
+  });
   return true;
 }
 
 bool SimGateway::reload(const std::string& document, uint64_t revision, uint64_t generation) {
   auto compiled = compile(document);
   if (!compiled) return false;
-  snapshot_ = compiled->change.next;
-  snapshots_.push_back(snapshot_);
-  snapshot_->for_each_plan([&](const auto& plan) { plans_.push_back(plan); });
-  names_.refresh();
-  revisions_.push_back({revision, generation, world_.now(), kNever, kNever});
-  services_.credentials.replace_all(std::move(compiled->credentials.consumers),
-                                    compiled->credentials.entries);
+  coming_.push_back({document, revision, generation});
+  if (!reloading_) scope_.spawn(reload_all());
+  return true;
+}
+
+/// One after the other, each compiled from what the one before has made active.
+io::Task<> SimGateway::reload_all() {
+  reloading_ = true;
+  while (!coming_.empty() && !plane_->stopping()) {
+    Next next = std::move(coming_.front());
+    coming_.pop_front();
+    auto compiled = compile(next.document);
+    auto prepared = co_await plane_->prepare(*compiled);
+    if (plane_->stopping()) break;
+    if (prepared)
+      apply(std::move(*compiled), next);
+    else
+      violations_.add(Invariant::kUndisturbed, "reload: {}", prepared.error());
+  }
+  reloading_ = false;
+}
+
+void SimGateway::apply(gateway::Compiled compiled, const Next& next) {
+  revisions_.push_back({next.revision, next.generation, world_.now(), kNever, kNever});
+  plane_->apply(std::move(compiled));
+  remember(*plane_->snapshot());
   size_t index = revisions_.size() - 1;
-  auto left = std::make_shared<size_t>(members_.size());
-  for (auto& member : members_) {
-    member->loop->post([this, &member, index, left, change = compiled->change] {
-      member->worker->publish(change);
-      auto listening = member->worker->listen();
-      if (!listening) violations_.add(Invariant::kUndisturbed, "reload: {}", listening.error());
+  auto left = std::make_shared<size_t>(hosts_.size());
+  for (Host* host : hosts_)
+    host->post([this, index, left](gateway::Worker&) {  // behind the plane's own message
       RevisionTimes& times = revisions_[index];
       if (times.first == kNever) times.first = world_.now();
       if (--*left == 0) times.all = world_.now();
     });
-  }
-  return true;
-}
-
-io::Task<> SimGateway::keep_house() {
-  for (;;) {
-    auto slept = co_await io::sleep_for(main_, std::chrono::seconds(1), house_token_);
-    if (!slept) break;
-    services_.credentials.collect();
-    names_.collect();
-  }
 }
 
 void SimGateway::shut_down(Duration timeout) {
   drain_began_ = world_.now();
-  drains_pending_ = members_.size();
-  for (auto& member : members_) {
-    member->loop->post([this, &member] {
-      member->worker->drain();
+  scope_.spawn(drain(timeout));
+  drains_pending_ = hosts_.size();
+  for (Host* host : hosts_)
+    host->post([this](gateway::Worker&) {
       if (--drains_pending_ == 0) drained_at_ = world_.now();
-      member->scope.spawn(end(*member));
     });
-  }
-  scope_.spawn(drain_in_time(timeout));
 }
 
-io::Task<> SimGateway::end(Member& member) {
-  co_await member.worker->join();
-  main_.post([this] {
-    if (--workers_running_ > 0) return;
-    drain_token_.cancel(io::CancelReason::kDrain);
-    house_token_.cancel(io::CancelReason::kDrain);
-    names_.stop();
-  });
+io::Task<> SimGateway::drain(Duration timeout) {
+  bool all = co_await plane_->shut_down({}, timeout);
+  if (!all) violations_.add(Invariant::kNoEndlessWait, "some exchanges did not end when they were cancelled");
+  ended_ = all;
 }
 
-io::Task<> SimGateway::drain_in_time(Duration timeout) {
-  auto late = co_await io::sleep_for(main_, timeout, drain_token_);
-  if (!late) co_return;
-  for (auto& member : members_)
-    member->loop->post([&member] { member->worker->cancel_all(io::CancelReason::kDrain); });
-  late = co_await io::sleep_for(main_, kCancelTime, drain_token_);
-  if (late)
-    violations_.add(Invariant::kNoEndlessWait, "{} workers have not ended {} s after they were cancelled",
-                    workers_running_, seconds(kCancelTime));
-}
-
-void SimGateway::check_empty(Member& member, size_t number) {
-  if (member.scope.active())
-    violations_.add(Invariant::kGivenBack, "worker {} has {} tasks left", number, member.scope.active());
-  if (member.loop->buffers().lent())
+void SimGateway::check_empty(Host& host, size_t number) {
+  if (host.tasks())
+    violations_.add(Invariant::kGivenBack, "worker {} has {} tasks left", number, host.tasks());
+  if (host.loop().buffers().lent())
     violations_.add(Invariant::kGivenBack, "worker {} has {} buffers left", number,
-                    member.loop->buffers().lent());
-  if (member.loop->frames().lent())
+                    host.loop().buffers().lent());
+  if (host.loop().frames().lent())
     violations_.add(Invariant::kGivenBack, "worker {} has {} frames left", number,
-                    member.loop->frames().lent());
-  if (member.loop->timers().next_due() != kNever)
+                    host.loop().frames().lent());
+  if (host.loop().timers().next_due() != kNever)
     violations_.add(Invariant::kGivenBack, "worker {} has timers left", number);
 }
 
 /// Plans of configurations that were replaced: no exchange is left that could need one.
 void SimGateway::check_old_plans() {
   std::set<const gateway::RoutePlan*> active;
-  snapshot_->for_each_plan([&](const auto& plan) { active.insert(plan.get()); });
+  plane_->snapshot()->for_each_plan([&](const auto& plan) { active.insert(plan.get()); });
   size_t held = 0;
   for (const auto& weak : plans_) {
     auto plan = weak.lock();
@@ -180,12 +199,9 @@ void SimGateway::check_old_plans() {
 void SimGateway::destroy() {
   check_old_plans();
   size_t number = 0;
-  for (auto& member : members_) {
-    {
-      io::CurrentLoop current(*member->loop);
-      member->worker.reset();
-    }
-    check_empty(*member, number++);
+  for (Host* host : hosts_) {
+    host->destroy();
+    check_empty(*host, number++);
   }
   std::string text = services_.registry.scrape();
   for (std::string_view family : {"sluice_connections{", "sluice_upstream_connections{"}) {
@@ -195,7 +211,7 @@ void SimGateway::destroy() {
         violations_.add(Invariant::kGivenBack, "metrics say \"{}\" after the end", line);
     }
   }
-  snapshot_.reset();
+  plane_.reset();
   for (size_t i = 0; i < snapshots_.size(); ++i)
     if (!snapshots_[i].expired()) violations_.add(Invariant::kGivenBack, "snapshot {} is still held", i);
   size_t held = 0;

@@ -1,14 +1,13 @@
-// The gateway as it stands in a simulated world: what gateway/runtime does with threads and epoll is done
-// here with loops of the world. Everything below it is the product's code.
+// The gateway as it stands in a simulated world: its data plane over loops of the world instead of threads,
+// configurations out of texts instead of files.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "gateway/compiler.h"
-#include "gateway/names.h"
-#include "gateway/worker.h"
+#include "gateway/data_plane.h"
 #include "handlers/registry.h"
 #include "io/sim/sim_world.h"
 #include "violations.h"
@@ -49,10 +48,11 @@ class SimGateway {
 
   /// False: the document was refused.
   bool start(const std::string& document, bool access_log);
+  /// Whether the document is a good one. It becomes active after those that were there before.
   bool reload(const std::string& document, uint64_t revision, uint64_t generation);
   /// As SIGTERM: says goodbye to all, cancels what is left after `timeout`.
   void shut_down(Duration timeout);
-  bool ended() const { return workers_running_ == 0; }
+  bool ended() const { return ended_; }
   /// After it has ended. What is left over is a violation.
   void destroy();
 
@@ -66,17 +66,20 @@ class SimGateway {
   io::Address address() const;
 
  private:
-  struct Member {
-    io::SimLoop* loop;
-    std::unique_ptr<gateway::Worker> worker;
-    io::TaskScope scope;
+  class Host;
+  /// A document on its way.
+  struct Next {
+    std::string document;
+    uint64_t revision = 0;
+    uint64_t generation = 0;
   };
   std::unique_ptr<gateway::Compiled> compile(const std::string& document);
-  io::Task<> end(Member& member);
-  io::Task<> drain_in_time(Duration timeout);
-  io::Task<> keep_house();
+  void remember(const gateway::Snapshot& snapshot);
+  io::Task<> reload_all();
+  void apply(gateway::Compiled compiled, const Next& next);
+  io::Task<> drain(Duration timeout);
   void check_old_plans();
-  void check_empty(Member& member, size_t number);
+  void check_empty(Host& host, size_t number);
 
   io::SimWorld& world_;
   io::SimLoop& main_;
@@ -85,17 +88,17 @@ class SimGateway {
   const gateway::PolicyTypes& policies_;
   gateway::Services services_;
   gateway::Compiler compiler_;
-  gateway::Names names_;
-  std::shared_ptr<const gateway::Snapshot> snapshot_;
+  std::unique_ptr<gateway::DataPlane> plane_;
   std::vector<std::weak_ptr<const gateway::Snapshot>> snapshots_;
   std::vector<std::weak_ptr<const gateway::RoutePlan>> plans_;
-  std::vector<std::unique_ptr<Member>> members_;
+  std::vector<io::SimLoop*> loops_;
+  std::vector<Host*> hosts_;
+  std::deque<Next> coming_;
   std::vector<RevisionTimes> revisions_;
   std::string log_text_;
   io::TaskScope scope_;
-  io::CancelToken drain_token_;
-  io::CancelToken house_token_;
-  size_t workers_running_ = 0;
+  bool ended_ = false;
+  bool reloading_ = false;
   size_t drains_pending_ = 0;
   std::string problems_;
   Instant drained_at_ = kNever;

@@ -14,10 +14,10 @@ constexpr std::string_view kOther = "192.0.2.98";
 uint64_t sum_of(const std::string& metrics, std::string_view family, std::string_view label,
                 std::string_view other) {
   uint64_t sum = 0;
-  std::string start = std::string(family) + "{";
-  for (size_t at = metrics.find(start); at != std::string::npos; at = metrics.find(start, at + 1)) {
+  for (size_t at = metrics.find(family); at != std::string::npos; at = metrics.find(family, at + 1)) {
     std::string_view line(metrics.data() + at, metrics.find('\n', at) - at);
-    if (at > 0 && metrics[at - 1] != '\n') continue;
+    bool whole_name = line.substr(family.size(), 1).find_first_of("{ ") == 0;
+    if ((at > 0 && metrics[at - 1] != '\n') || !whole_name) continue;
     if (line.find(label) == std::string_view::npos || line.find(other) == std::string_view::npos) continue;
     sum += std::stoull(std::string(line.substr(line.rfind(' ') + 1)));
   }
@@ -58,6 +58,46 @@ io::Task<> Inspector::check_listener(uint16_t port, bool wanted) {
   bool refused = !stream && stream.error().code == io::ErrorCode::kRefused;
   if (refused == wanted)
     violations_.add(Invariant::kUndisturbed, "port {} {} connections", port, wanted ? "refuses" : "takes");
+}
+
+io::Task<std::string> Inspector::ask_status(std::string_view path) {
+  std::string text;
+  auto stream = co_await loop_.connect(*io::Address::parse_ip(kGatewayIp, kStatusPort), token_);
+  if (!stream) co_return text;
+  (*stream)->bind(token_);
+  std::string request = fmt::format("GET {} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", path);
+  iovec piece{request.data(), request.size()};
+  auto written = co_await (*stream)->write({&piece, 1});
+  while (written) {
+    auto lease = co_await (*stream)->read();
+    if (!lease || lease->empty()) break;
+    text += lease->bytes();
+  }
+  co_return text;
+}
+
+io::Task<> Inspector::check_status() {
+  uint64_t revision = count("sluice_config_revision", "");
+  std::string ready = co_await ask_status("/readyz");
+  std::string wanted = fmt::format("{{\"status\":\"ready\",\"revision\":{}}}\n", revision);
+  if (!ready.starts_with("HTTP/1.1 200 ") || !ready.ends_with(wanted))
+    violations_.add(Invariant::kUndisturbed, "/readyz says \"{}\" instead of {}", ready, wanted);
+  std::string alive = co_await ask_status("/livez");
+  if (!alive.starts_with("HTTP/1.1 200 "))
+    violations_.add(Invariant::kUndisturbed, "/livez says \"{}\"", alive);
+  std::string metrics = co_await ask_status("/metrics");
+  uint64_t shown = sum_of(metrics, "sluice_requests_total", "");
+  if (shown != count("sluice_requests_total", ""))
+    violations_.add(Invariant::kUndisturbed, "/metrics shows {} requests of {}", shown,
+                    count("sluice_requests_total", ""));
+}
+
+io::Task<> Inspector::inspect_drain() {
+  std::string ready = co_await ask_status("/readyz");
+  bool over = ready.empty() && gateway_.ended();
+  if (!over && !ready.starts_with("HTTP/1.1 503 "))
+    violations_.add(Invariant::kUndisturbed, "/readyz says \"{}\" in a drain", ready);
+  drain_seen_ = true;
 }
 
 io::Task<> Inspector::watch(Probe& probe) {
@@ -139,6 +179,7 @@ io::Task<> Inspector::inspect(const Clients& clients, const Upstreams& upstreams
     co_await check_listener(kSidePort, true);
     co_await pause(loop_, 4 * latency, token_);
   }
+  co_await check_status();
   if (floods) co_await flood(clients, latency);
   done_ = true;
 }

@@ -27,6 +27,9 @@ class Inspector {
   io::Task<> inspect(const Clients& clients, const Upstreams& upstreams, Duration latency, bool floods);
   /// Long after that.
   void inspect_rest(bool logs);
+  /// When the drain has begun.
+  io::Task<> inspect_drain();
+  bool drain_seen() const { return drain_seen_; }
 
  private:
   struct Probe {
@@ -36,6 +39,9 @@ class Inspector {
   };
   void check_gauges(const Clients& clients, const Upstreams& upstreams);
   io::Task<> check_listener(uint16_t port, bool wanted);
+  io::Task<> check_status();
+  /// The status port's answer, head and all; empty: there was none.
+  io::Task<std::string> ask_status(std::string_view path);
   io::Task<> flood(const Clients& clients, Duration latency);
   io::Task<> open_probes(std::string_view from, size_t count);
   io::Task<> watch(Probe& probe);
@@ -48,6 +54,7 @@ class Inspector {
   Violations& violations_;
   uint64_t credential_bytes_ = 0;
   bool done_ = false;
+  bool drain_seen_ = false;
   io::CancelToken token_;
   io::TaskScope scope_;
   std::vector<std::unique_ptr<Probe>> probes_;

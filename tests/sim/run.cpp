@@ -228,12 +228,13 @@ io::Task<> Run::operate() {
     if (calm && quiet_ > Duration::zero()) inspector_->inspect_rest(access_log_);
   }
   gateway_->shut_down(document_.drain);
+  if (!profile_.faults) spawn(inspector_->loop(), inspector_->inspect_drain());
 }
 
 void Run::finish() {
   bool done = world_.run_until(
       [this] {
-        return gateway_->ended() &&
+        return gateway_->ended() && (profile_.faults || inspector_->drain_seen()) &&
                std::ranges::all_of(clients_, [](const auto& client) { return client->done(); });
       },
       kLongestRun);

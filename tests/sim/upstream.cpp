@@ -14,6 +14,11 @@ constexpr Duration kSwallowTime = std::chrono::seconds(90);
 /// After which a reload's old configuration must not be met any more.
 constexpr Duration kSettled = std::chrono::milliseconds(500);
 constexpr std::string_view kPoison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Poison: yes\r\n\r\npoison";
+constexpr std::string_view kContradictions[] = {
+    "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    "HTTP/1.1 200 OK\r\nContent-Length: 3, 4\r\n\r\nabcd",
+    "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"};
 constexpr std::string_view kNoise =
     "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -288,11 +293,30 @@ void UpstreamServer::check_request(const Serving& serving, const Head& head) {
   for (std::string_view name :
        {"host", "content-length", "transfer-encoding", "connection", "x-request-id", "x-config"})
     got.remove(name);
+  if (!expected.turned.empty()) {
+    check_turn(call, got.value(expected.turned));
+    got.remove(expected.turned);
+  }
   std::string text = got.text();
   std::string wanted = expected.forwarded.text();
   if (text != wanted)
     violations_.add(Invariant::kUndisturbed, "exchange {} ({}): {} got the fields\n{}instead of\n{}",
                     call.number, call.kind, backend_.ip, text, wanted);
+}
+
+/// What a key leads to changes at once everywhere, whatever document is active.
+void UpstreamServer::check_turn(const Call& call, std::string_view parity) {
+  if (parity != "even" && parity != "odd")
+    violations_.add(Invariant::kUndisturbed, "exchange {}: its key led to \"{}\"", call.number, parity);
+  bool held = parity == "even" && revisions_->empty();  // the first document's, before any reload
+  for (size_t i = 0; i < revisions_->size(); ++i) {
+    bool gone = i + 1 < revisions_->size() && (*revisions_)[i + 1].applied < call.begun;
+    held |= ((*revisions_)[i].revision % 2 == 0) == (parity == "even") && !gone &&
+            (*revisions_)[i].applied <= loop_.now();
+  }
+  if (!held)
+    violations_.add(Invariant::kUndisturbed, "exchange {}: its key led to what {} revisions say", call.number,
+                    parity);
 }
 
 /// A target that only some generations have.
@@ -377,7 +401,7 @@ io::Task<bool> UpstreamServer::answer_badly(Connection& connection, Serving& ser
       wait = true;
       break;
     case UpstreamDeed::kContradiction:
-      bytes = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+      bytes = kContradictions[plan.cut % std::size(kContradictions)];
       wait = true;
       break;
     case UpstreamDeed::kHugeHead:

@@ -30,7 +30,7 @@ struct ServingPlan {
   bool says_close = false;
   bool trailers = false;
   bool http10 = false;        // speaks HTTP/1.0, and does not say that it keeps the connection
-  bool twice_length = false;  // says its length two times
+  bool twice_length = false;  // says its length two times, or one where there is no body
   bool odd_204 = false;       // says a length where there can be no body
   int interim = 0;
   Duration delay{};
@@ -88,6 +88,7 @@ class UpstreamServer {
   Serving* begin(Connection& connection, const Head& head);
   void check_request(const Serving& serving, const Head& head);
   void check_generation(const Call& call);
+  void check_turn(const Call& call, std::string_view parity);
   void check_body(const Serving& serving, const std::string& body, bool whole, const Fields& trailers);
 
   io::SimLoop& loop_;

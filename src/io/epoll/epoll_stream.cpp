@@ -64,6 +64,8 @@ void EpollStream::shutdown_write() { shutdown(descriptor_, SHUT_WR); }
 
 void EpollStream::abort() { reset_on_close(descriptor_); }
 
+Address EpollStream::local() const { return local_address(descriptor_); }
+
 Duration EpollStream::input_age() const { return socket_input_age(descriptor_); }
 
 }  // namespace sluice::io

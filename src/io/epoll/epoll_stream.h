@@ -17,6 +17,7 @@ class EpollStream final : public ReadinessStream, private EpollTarget {
   void shutdown_write() override;
   void abort() override;
   Duration input_age() const override;
+  Address local() const override;
 
  private:
   EpollStream(EpollLoop& loop, int descriptor, const Address& peer)

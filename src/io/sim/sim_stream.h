@@ -20,6 +20,7 @@ class SimStream final : public ReadinessStream, public SimTarget {
   void shutdown_write() override { connection_.end(side_); }
   void abort() override { aborted_ = true; }
   Duration input_age() const override { return connection_.input_age(side_); }
+  Address local() const override { return side_ == 0 ? connection_.from() : connection_.to(); }
 
   SimLoop& loop() const { return static_cast<SimLoop&>(ReadinessStream::loop()); }
   uint32_t connection_number() const { return connection_.number(); }

@@ -423,6 +423,8 @@ void UringStream::shutdown_write() { shutdown(descriptor_, SHUT_WR); }
 
 void UringStream::abort() { reset_on_close(descriptor_); }
 
+Address UringStream::local() const { return local_address(descriptor_); }
+
 Duration UringStream::input_age() const { return socket_input_age(descriptor_); }
 
 bool UringStream::dirty() { return kept_ || over() || hung_up_ || !unread_.empty() || fetchable(); }

@@ -32,6 +32,8 @@ class UringStream final : public Stream, private UringTarget {
   bool dirty() override;
   Duration input_age() const override;
   Address peer() const override { return peer_; }
+  void set_peer(const Address& peer) override { peer_ = peer; }
+  Address local() const override;
 
  private:
   UringStream(UringLoop& loop, int descriptor, const Address& peer)

@@ -1,0 +1,161 @@
+#include "gateway/data_plane.h"
+
+#include <fmt/format.h>
+
+#include "io/sleep.h"
+#include "telemetry/process_log.h"
+
+namespace sluice::gateway {
+
+namespace {
+
+namespace log = telemetry::log;
+
+/// How long a start or a reload waits for names: requests that come before their target has an address fail.
+constexpr Duration kNamesTime = std::chrono::seconds(2);
+/// After the drain's time is over: how long cancelled exchanges have to give back what they hold.
+constexpr Duration kCancelTime = std::chrono::seconds(3);
+
+}  // namespace
+
+DataPlane::DataPlane(io::Loop& loop, Services& services, io::Resolver& resolver, TargetRegistry& targets,
+                     telemetry::WorkerMetrics& metrics)
+    : loop_(loop),
+      services_(services),
+      metrics_(metrics),
+      names_(loop, resolver, targets, services.epochs),
+      status_(loop, StatusServer::Source{.ready = [this] { return ready(); },
+                                         .revision = [this] { return snapshot_->revision; },
+                                         .metrics = [this] { return services_.registry.scrape(); },
+                                         .limit_hit =
+                                             [this](std::string_view limit) {
+                                               metrics_.add(services_.metrics.limit_hits()[limit]);
+                                             }}) {}
+
+void DataPlane::activate_credentials(CompiledCredentials credentials) {
+  services_.credentials.replace_all(std::move(credentials.consumers), credentials.entries);
+}
+
+void DataPlane::activate(Compiled first) {
+  snapshot_ = std::move(first.change.next);
+  activate_credentials(std::move(first.credentials));
+}
+
+DataPlane::Outcome DataPlane::open_status(const io::Address& address) {
+  auto listening = status_.listen(address);
+  if (listening) return {};
+  return std::unexpected(fmt::format("status listener cannot listen on {}: {}", address.text(),
+                                     io::error_text(listening.error().code)));
+}
+
+void DataPlane::start(Hosts workers, std::move_only_function<void(Outcome)> started) {
+  workers_ = std::move(workers);
+  running_ = workers_.size();
+  started_ = std::move(started);
+  names_.refresh();
+
+  auto waiting = std::make_shared<size_t>(workers_.size() + 1);
+  auto arrived = [this, waiting](Outcome outcome) {
+    if (!outcome && started_) std::exchange(started_, nullptr)(std::move(outcome));
+    if (--*waiting > 0 || stopping_ || !started_) return;
+    ready_ = true;
+    metrics_.set(services_.metrics.config_revision(), static_cast<int64_t>(snapshot_->revision));
+    std::exchange(started_, nullptr)({});
+  };
+  for (auto& worker : workers_)
+    worker->post([this, arrived](Worker& each) {
+      loop_.post([arrived, outcome = each.listen()]() mutable { arrived(std::move(outcome)); });
+    });
+  scope_.spawn(await_names(arrived));
+  scope_.spawn(keep_house());
+}
+
+io::Task<> DataPlane::await_names(std::function<void(Outcome)> then) {
+  co_await names_.first_answers(kNamesTime);
+  then({});
+}
+
+/// What nobody else does from time to time: memory that readers have left behind.
+io::Task<> DataPlane::keep_house() {
+  for (;;) {
+    auto slept = co_await io::sleep_for(loop_, std::chrono::seconds(1), house_token_);
+    if (!slept) co_return;
+    services_.credentials.collect();
+    names_.collect();
+  }
+}
+
+io::Task<DataPlane::Outcome> DataPlane::prepare(const Compiled& next) {
+  names_.refresh();
+  co_await names_.first_answers(kNamesTime);
+  // Whether new addresses can be had is known before anything changes. Those that we listen on already are
+  // left alone: the kernel would give a second socket its share of the connections, and closing it would
+  // reset them.
+  for (const ListenerSettings& listener : next.change.next->listeners) {
+    bool ours = std::ranges::any_of(snapshot_->listeners,
+                                    [&](const auto& known) { return known.address == listener.address; });
+    if (ours) continue;
+    auto probe = loop_.listen(listener.address, {.reuse_port = true});
+    if (!probe)
+      co_return std::unexpected(fmt::format("listener `{}` cannot listen on {}: {}", listener.name,
+                                            listener.address.text(), io::error_text(probe.error().code)));
+  }
+  co_return Outcome{};
+}
+
+void DataPlane::apply(Compiled next) {
+  activate_credentials(std::move(next.credentials));
+  snapshot_ = next.change.next;
+  auto waiting = std::make_shared<size_t>(workers_.size());
+  for (auto& worker : workers_) {
+    worker->post([this, waiting, change = next.change](Worker& each) {
+      each.publish(change);
+      loop_.post([this, waiting, revision = change.next->revision, outcome = each.listen()] {
+        if (!outcome) log::error("{}", outcome.error());
+        if (--*waiting > 0) return;
+        metrics_.add(services_.metrics.reloads()[telemetry::ReloadResult::kSuccess]);
+        metrics_.set(services_.metrics.config_revision(), static_cast<int64_t>(revision));
+        log::info("revision {} is active", revision);
+      });
+    });
+  }
+}
+
+void DataPlane::refuse(std::string_view why) {
+  metrics_.add(services_.metrics.reloads()[telemetry::ReloadResult::kFailure]);
+  log::error("reload refused, revision {} stays: {}", snapshot_->revision, why);
+}
+
+io::Task<bool> DataPlane::shut_down(Duration delay, Duration timeout) {
+  // /readyz fails from now on; whoever balances over us has `delay` to see it.
+  stopping_ = true;
+  if (delay > Duration::zero()) {
+    auto slept = co_await io::sleep_for(loop_, delay, drain_token_);
+    std::ignore = slept;
+  }
+  for (auto& worker : workers_) {
+    worker->post([](Worker& each) { each.drain(); });
+    worker->finish([this] { loop_.post([this] { worker_ended(); }); });
+  }
+  auto late = co_await io::sleep_for(loop_, timeout, drain_token_);
+  if (late) {
+    log::warning("drain timeout: ending what is left");
+    for (auto& worker : workers_)
+      worker->post([](Worker& each) { each.cancel_all(io::CancelReason::kDrain); });
+    late = co_await io::sleep_for(loop_, kCancelTime, drain_token_);
+    if (late) co_return false;
+  }
+  house_token_.cancel(io::CancelReason::kDrain);
+  names_.stop();
+  co_await scope_.join();
+  co_await names_.join();
+  status_.stop();
+  co_await status_.join();
+  co_return true;
+}
+
+void DataPlane::worker_ended() {
+  if (--running_ == 0) drain_token_.cancel(io::CancelReason::kDrain);
+}
+
+}  // namespace sluice::gateway
