@@ -41,6 +41,7 @@ class Http1Exchange final : public ServerExchange {
   uint64_t response_bytes() const override;
   io::Task<void> send_informational(const Response& response) override;
   io::Task<SendOutcome> send(Response& response, Body body, TransferWatch::Bounds bounds) override;
+  io::Task<io::Stream*> accept_tunnel(Response& response) override;
   void stop_request_body() override;
   void abandon() override;
 

@@ -24,6 +24,9 @@ class FrameScanner {
   /// The bytes of a client's preface (RFC 9113, section 3.4) come before its first frame.
   static constexpr uint32_t kPrefaceBytes = 24;
 
+  /// `before` bytes come before the first frame.
+  explicit FrameScanner(uint32_t before) : payload_left_(before) {}
+
   /// Moves `at` behind the next frame head in `bytes`, or to their end.
   std::optional<FrameHead> next(std::string_view bytes, size_t& at) {
     while (at < bytes.size()) {
@@ -53,7 +56,7 @@ class FrameScanner {
     return value;
   }
 
-  uint32_t payload_left_ = kPrefaceBytes;
+  uint32_t payload_left_;
   uint8_t have_ = 0;
   std::array<uint8_t, FrameHead::kBytes> head_{};
 };

@@ -15,7 +15,7 @@ TEST(FrameScanner, SeesEveryHeadHoweverTheBytesAreSplit) {
   std::string bytes = testing::preface() + testing::post(1, "/") + testing::data(1, std::string(1000, 'x')) +
                       frame(0xff, 0x55, 7) + frame(testing::kPing, 0, 0, "12345678");
   for (size_t piece : {size_t{1}, size_t{3}, size_t{10}, bytes.size()}) {
-    FrameScanner scanner;
+    FrameScanner scanner(FrameScanner::kPrefaceBytes);
     std::vector<FrameHead> heads;
     for (size_t from = 0; from < bytes.size(); from += piece) {
       std::string_view part = std::string_view(bytes).substr(from, piece);

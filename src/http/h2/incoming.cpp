@@ -61,7 +61,7 @@ void Incoming::add(std::string_view bytes) {
   }
   std::memcpy(last_->data() + last_->size, bytes.data(), bytes.size());
   last_->size += static_cast<uint32_t>(bytes.size());
-  signal_.tell();
+  tell();
 }
 
 bool Incoming::add_trailer(std::string_view name, std::string_view value, const Limits& limits) {
@@ -75,13 +75,20 @@ bool Incoming::add_trailer(std::string_view name, std::string_view value, const 
 
 void Incoming::end() {
   ended_ = true;
-  signal_.tell();
+  tell();
 }
 
 void Incoming::fail(const Error& error) {
   if (error_ || (ended_ && !first_)) return;
   error_ = error;
-  signal_.tell();
+  tell();
+}
+
+void Incoming::tell() {
+  if (watcher_)
+    watcher_->on_incoming();
+  else
+    signal_.tell();
 }
 
 io::Buffer* Incoming::pop() {

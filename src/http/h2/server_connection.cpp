@@ -15,7 +15,7 @@ ServerConnection::ServerConnection(io::Loop& loop, std::unique_ptr<io::Stream> s
       handler_(handler),
       stream_(std::move(stream)),
       timer_(loop, token_),
-      session_(*this, {.head_bytes = handler.limits().request_head, .extended_connect = false}),
+      session_(Role::kServer, *this, {.head_bytes = handler.limits().request_head, .extended_connect = true}),
       listener_(listener) {
   stream_->bind(token_);
   handler_.count_connections(listener_, 1, 0);
@@ -87,11 +87,18 @@ void ServerConnection::start_streams() {
 io::Task<> ServerConnection::serve(ServerStream& stream) {
   try {
     co_await handler_.handle(stream);
+    if (stream.tunnel) co_await run_tunnel(stream);
   } catch (...) {
     stream.abandon();  // a bug above us: what was sent must not look complete
   }
   if (stream.has_rest()) co_await stream.skip_rest();
   remove(stream);
+}
+
+io::Task<> ServerConnection::run_tunnel(ServerStream& stream) {
+  std::unique_ptr<Tunnel> tunnel = std::move(stream.tunnel);
+  co_await tunnel->run();
+  co_await stream.end_tunnel();
 }
 
 void ServerConnection::remove(ServerStream& stream) {
@@ -153,7 +160,7 @@ io::Task<> ServerConnection::write_all() {
 }
 
 void ServerConnection::release_batch() {
-  while (!in_batch_.empty()) in_batch_.pop_front().stream.end_batch();
+  while (!in_batch_.empty()) in_batch_.pop_front().stream.on_progress();
 }
 
 void ServerConnection::lose() {
@@ -232,7 +239,7 @@ io::Task<> ServerConnection::flush() {
 
 // --- what the session tells ---
 
-ServerStream& ServerConnection::on_begin(int32_t id) {
+SessionStream& ServerConnection::on_begin(int32_t id) {
   auto* stream = new ServerStream(*this, id);
   new_streams_.push_back(*stream);
   head_open_ = true;
@@ -240,8 +247,9 @@ ServerStream& ServerConnection::on_begin(int32_t id) {
   return *stream;
 }
 
-bool ServerConnection::on_field(ServerStream& stream, bool trailer, std::string_view name,
+bool ServerConnection::on_field(SessionStream& of_stream, bool trailer, std::string_view name,
                                 std::string_view value) {
+  ServerStream& stream = of(of_stream);
   if (!trailer) {
     stream.head_bytes_ += name.size() + value.size();
     bool readable = stream.head_.add(name, value, handler_.limits());
@@ -253,27 +261,30 @@ bool ServerConnection::on_field(ServerStream& stream, bool trailer, std::string_
   return true;
 }
 
-void ServerConnection::on_head(ServerStream& stream) {
+void ServerConnection::end_head(ServerStream& stream) {
   stream.whole_ = true;
   head_open_ = false;
   timer_.end_phase();
 }
 
-void ServerConnection::on_end(ServerStream& stream) {
+void ServerConnection::on_end(SessionStream& of_stream) {
+  ServerStream& stream = of(of_stream);
   stream.incoming_.end();
   stream.signal_.tell();
 }
 
-void ServerConnection::on_malformed(ServerStream& stream) {
+void ServerConnection::on_malformed(SessionStream& of_stream) {
+  ServerStream& stream = of(of_stream);
   if (stream.whole_) {
     stream.incoming_.fail(errors::kMalformed);
     return;
   }
   stream.malformed_ = true;
-  on_head(stream);
+  end_head(stream);
 }
 
-void ServerConnection::on_closed(ServerStream& stream) {
+void ServerConnection::on_closed(SessionStream& of_stream, uint32_t) {
+  ServerStream& stream = of(of_stream);
   stream.closed_ = true;
   if (stream.begun_ || stream.malformed_) {  // what was malformed is answered by its reset, and logged
     stream.lose(io::CancelReason::kClientGone);
@@ -284,9 +295,9 @@ void ServerConnection::on_closed(ServerStream& stream) {
   if (streams_.empty()) time_idle();
 }
 
-void ServerConnection::on_window(ServerStream* stream) {
+void ServerConnection::on_window(SessionStream* stream) {
   if (stream)
-    stream->more_window();
+    of(*stream).more_window();
   else
     streams_.for_each([](ServerStream& each) { each.more_window(); });
 }

@@ -62,9 +62,8 @@ TEST_F(Http2ConnectionTest, ALaterRequestIsAnsweredBeforeASlowOne) {
 
 TEST_F(SplitHttp2ConnectionTest, EveryKindOfExchangeSurvivesSplitting) {
   FrameClient client(world, client_loop, address);
-  client.send(frame(kSettings, 0, 0).insert(0, kMagic) + window(0, 1 << 30) +
-              frame(kSettings, 0, 0, number(4, 2) + number(1 << 30, 4)));
-  client.send(post(1, "/echo") + data(1, "hello ") + data(1, "world", true) + get(3, "/stream") +
+  client.send(preface() + window(0, 1 << 30) + frame(kSettings, 0, 0, number(4, 2) + number(1 << 30, 4)) +
+              post(1, "/echo") + data(1, "hello ") + data(1, "world", true) + get(3, "/stream") +
               get(5, "/big") + get(7, "/informed"));
   world.run_for(10s);
   EXPECT_EQ(client.answer(1).body, "hello world");
@@ -189,13 +188,68 @@ TEST_F(Http2ConnectionTest, AVanishedClientCancelsAllItsRequests) {
   EXPECT_EQ(handler.released, 1);
 }
 
+// --- tunnels (RFC 8441) ---
+
+FieldList connect_fields(std::string_view path) {
+  FieldList fields = get_fields(path);
+  fields[0].second = "CONNECT";
+  fields.insert(fields.begin() + 1, {":protocol", "websocket"});
+  return fields;
+}
+
+TEST_F(Http2ConnectionTest, AnExtendedConnectBecomesATunnel) {
+  FrameClient client(world, client_loop, address);
+  client.send(preface() + headers(1, connect_fields("/tunnel"), false) + data(1, "first "));
+  world.run_for(1s);
+  EXPECT_EQ(client.answer(1).status, "200");
+  EXPECT_EQ(client.settings[8], 1u) << "SETTINGS_ENABLE_CONNECT_PROTOCOL";
+  EXPECT_EQ(client.answer(1).body, "first ");
+  std::string large(100'000, 't');
+  std::string all = window(0, 1 << 20) + window(1, 1 << 20);
+  for (size_t at = 0; at < large.size(); at += 16384) all += data(1, large.substr(at, 16384));
+  client.send(all);
+  world.run_for(1min);  // no timeout of the exchange bounds it
+  EXPECT_EQ(client.answer(1).body, "first " + large);
+  EXPECT_FALSE(handler.paths.tunnel_ended);
+  client.send(data(1, "", true));
+  world.run_for(1s);
+  EXPECT_TRUE(handler.paths.tunnel_ended);
+  EXPECT_THAT(log, ElementsAre("GET /tunnel to websocket"));
+  EXPECT_EQ(handler.paths.active, 0);
+}
+
+TEST_F(Http2ConnectionTest, ATunnelEndsWithItsStreamOrItsConnection) {
+  for (bool whole : {false, true}) {
+    handler.paths.tunnel_ended = false;
+    FrameClient client(world, client_loop, address);
+    client.send(preface() + headers(1, connect_fields("/tunnel"), false) + data(1, "x"));
+    world.run_for(1s);
+    if (whole)
+      client.raw().vanish();
+    else
+      client.send(reset(1));
+    world.run_for(1s);
+    EXPECT_TRUE(handler.paths.tunnel_ended);
+    EXPECT_EQ(handler.paths.active, 0);
+  }
+}
+
+TEST_F(Http2ConnectionTest, AnExtendedConnectMayBeAnsweredAsAnyRequest) {
+  FrameClient client(world, client_loop, address);
+  client.send(preface() + headers(1, connect_fields("/a"), false));
+  world.run_for(100ms);
+  EXPECT_EQ(client.answer(1).body, "ok");
+  EXPECT_TRUE(client.answer(1).ended);
+}
+
 // --- bodies and windows ---
 
 TEST_F(Http2ConnectionTest, WindowsAreGivenBackAsABodyIsRead) {
   FrameClient client(world, client_loop, address);
   std::string bytes(16384, 'b');
-  client.send(preface() + post(1, "/echo"));
-  for (int i = 0; i < 8; ++i) client.send(data(1, bytes));
+  std::string all = preface() + post(1, "/echo");
+  for (int i = 0; i < 8; ++i) all += data(1, bytes);
+  client.send(all);
   world.run_for(1s);
   EXPECT_GE(client.raised(1), uint64_t{kStreamWindow} / 2);
   client.send(data(1, bytes, true) + window(1, 1 << 20) + window(0, 1 << 20));
@@ -205,8 +259,9 @@ TEST_F(Http2ConnectionTest, WindowsAreGivenBackAsABodyIsRead) {
 
 TEST_F(Http2ConnectionTest, ABodyThatNobodyReadsGetsNoWindow) {
   FrameClient client(world, client_loop, address);
-  client.send(preface() + post(1, "/slow"));
-  for (uint32_t sent = 0; sent < kStreamWindow; sent += 16384) client.send(data(1, std::string(16384, 'b')));
+  std::string all = preface() + post(1, "/slow");
+  for (uint32_t sent = 0; sent < kStreamWindow; sent += 16384) all += data(1, std::string(16384, 'b'));
+  client.send(all);
   world.run_for(2s);
   EXPECT_EQ(client.raised(1), 0u);
   client.send(data(1, "one byte more"));

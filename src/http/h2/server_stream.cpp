@@ -66,7 +66,11 @@ void ServerStream::begin() {
   expects_continue = head_.expects_continue();
   te_trailers = head_.te_trailers();
   upgrade = head_.upgrade();
-  if (!bodyless) request_body = &incoming_;
+  if (upgrade.empty()) {
+    if (!bodyless) request_body = &incoming_;
+  } else {
+    request.body = BodyLength::none();  // what comes is the tunnel's
+  }
 }
 
 bool ServerStream::broken() const { return connection_.lost_ || (closed_ && !end_sent_); }
@@ -74,7 +78,7 @@ bool ServerStream::broken() const { return connection_.lost_ || (closed_ && !end
 void ServerStream::lose(io::CancelReason reason) {
   incoming_.fail(kClientGoneError);
   if (!end_sent_) token.cancel(reason);
-  signal_.tell();
+  on_progress();
 }
 
 io::Task<> ServerStream::skip_rest() {
@@ -110,17 +114,30 @@ uint64_t ServerStream::moved() const {
   return sent_bytes_ + (in_batch_.linked() ? connection_.stream_->bytes_written() : 0);
 }
 
+io::Task<> ServerStream::end_tunnel() {
+  incoming_.watch(nullptr);
+  tunnel_stream_.reset();
+  if (!last_ || broken()) co_return;
+  io::LinkedToken until(token);
+  io::Deadline deadline(loop, loop.now() + kLastAnswerTime, until);
+  bool gone = co_await delivered(until);
+  std::ignore = gone;  // else it is reset
+}
+
 void ServerStream::stop_request_body() {
   if (!incoming_.ended()) incoming_.fail(kCancelledError);
 }
 
-void ServerStream::abandon() {
+void ServerStream::reset(ErrorCode code) {
   if (!closed_ && !end_sent_ && !reset_ && !malformed_) {
-    connection_.session_.reset(id_, ErrorCode::kInternalError);
+    connection_.session_.reset(id_, code);
     connection_.schedule_write();
   }
   reset_ = true;
 }
+
+void ServerStream::abandon() { reset(ErrorCode::kInternalError); }
+void ServerStream::cancel_stream() { reset(ErrorCode::kCancel); }
 
 std::span<const Field> ServerStream::sendable(const Fields& fields, const Response* response) {
   bool plain = true;
@@ -190,7 +207,35 @@ void ServerStream::head_sent(size_t bytes, bool end) {
   connection_.join_batch(*this);
 }
 
-void ServerStream::end_batch() { signal_.tell(); }
+void ServerStream::on_progress() {
+  if (tunnel_stream_)
+    tunnel_stream_->on_sent();
+  else
+    signal_.tell();
+}
+
+void ServerStream::offer_bytes(std::string_view bytes, bool last) {
+  offer(bytes, last, nullptr);
+  connection_.session_.resume(id_);
+  connection_.schedule_write();
+}
+
+/// What HTTP/1.1 says by 101 is a 200 here, whose DATA go on as long as the tunnel (RFC 8441, section 5).
+io::Task<io::Stream*> ServerStream::accept_tunnel(Response& response) {
+  response_started_ = true;
+  if (broken() || closed_ || reset_) {
+    outcome_ = SendOutcome::kClientFailed;
+    co_return nullptr;
+  }
+  response.status = 200;
+  response.body = BodyLength::unknown();
+  submit_head(response, true);
+  timer.reset();
+  tunnel_stream_.emplace(*this, incoming_, loop);
+  tunnel_stream_->bind(token);
+  incoming_.watch(&*tunnel_stream_);
+  co_return &*tunnel_stream_;
+}
 
 /// Until what was offered has left, or never will. In any case nothing points at it any more.
 io::Task<bool> ServerStream::delivered(io::CancelToken& until) {

@@ -11,6 +11,7 @@
 #include "http/h2/request_head.h"
 #include "http/h2/session.h"
 #include "http/h2/signal.h"
+#include "http/h2/tunnel_stream.h"
 #include "http/server.h"
 
 namespace sluice::http::h2 {
@@ -29,6 +30,7 @@ struct StreamState {
 };
 
 class ServerStream final : private StreamState,
+                           public SessionStream,
                            public ServerExchange,
                            public ListHook,
                            private Incoming::Window,
@@ -46,6 +48,7 @@ class ServerStream final : private StreamState,
   uint64_t response_bytes() const override { return sent_bytes_; }
   io::Task<void> send_informational(const Response& response) override;
   io::Task<SendOutcome> send(Response& response, Body body, TransferWatch::Bounds bounds) override;
+  io::Task<io::Stream*> accept_tunnel(Response& response) override;
   void stop_request_body() override;
   void abandon() override;
 
@@ -60,7 +63,10 @@ class ServerStream final : private StreamState,
   io::Task<> skip_rest();
   /// The handler is done with it: the stream is closed, if it is not yet.
   void finish();
-  void end_batch();
+  /// Something that was offered has left, or nothing will any more.
+  void on_progress();
+  /// Its tunnel has run: what it had to say goes out.
+  io::Task<> end_tunnel();
   void more_window() {
     if (waits_for_window_) signal_.tell();
   }
@@ -68,6 +74,15 @@ class ServerStream final : private StreamState,
   bool has_portion(size_t bytes) const { return bytes <= left_ || (bytes == 0 && last_); }
   void put_portion(size_t bytes, OutputBatch& batch);
   void head_sent(size_t bytes, bool end);
+
+  // --- the tunnel's side ---
+  void offer_bytes(std::string_view bytes, bool last);
+  bool all_offered_sent() const { return left_ == 0; }
+  bool in_batch() const { return in_batch_.linked(); }
+  void take_back() { left_ = 0; }
+  void cancel_stream();
+  /// What is offered will never leave.
+  bool broken() const;
 
   /// In the list of those who have something in the batch that is being written.
   struct InBatch : ListHook {
@@ -88,8 +103,7 @@ class ServerStream final : private StreamState,
   io::Task<SendOutcome> send_stream(BodyReader& body, BodyLength length, TransferWatch& watch,
                                     io::CancelToken& until);
   SendOutcome fail(SendOutcome outcome);
-  /// What is offered will never leave.
-  bool broken() const;
+  void reset(ErrorCode code);
   bool all_sent() const { return last_ ? end_sent_ : left_ == 0; }
   std::span<const Field> sendable(const Fields& fields, const Response* response);
 
@@ -99,6 +113,7 @@ class ServerStream final : private StreamState,
   RequestHead head_;
   Signal signal_;  // for who sends
   InBatch in_batch_{*this};
+  std::optional<TunnelStream> tunnel_stream_;
   const char* offered_ = nullptr;  // what has not left yet
   size_t left_ = 0;
   const Fields* trailers_ = nullptr;
