@@ -28,7 +28,8 @@ ServerConnection::~ServerConnection() {
 
 // --- reading ---
 
-// The frame of an idle connection: what would make it larger is in functions of its own.
+// The frame of an idle connection: what would make it larger is in functions of its own, which must not be
+// inlined, for their frames would become parts of this one.
 io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, RequestHandler& handler,
                             uint16_t listener, Connections& connections, ConnectionStart start) {
   ServerConnection connection(loop, std::move(stream), handler, listener);
@@ -111,7 +112,7 @@ void ServerConnection::remove(ServerStream& stream) {
   if (!writing_) end_if_done();
 }
 
-io::Task<> ServerConnection::rest() {
+[[gnu::noinline]] io::Task<> ServerConnection::rest() {
   auto rested = co_await io::sleep_until(loop_, rests_until_, token_);
   std::ignore = rested;  // cancelled: the next wait ends at once
   rests_until_ = Instant{};
@@ -194,7 +195,7 @@ io::Task<> ServerConnection::drain_in_steps() {
   schedule_write();
 }
 
-io::Task<> ServerConnection::end() {
+[[gnu::noinline]] io::Task<> ServerConnection::end() {
   io::CancelReason reason = token_.cancelled() ? token_.reason() : io::CancelReason::kClientGone;
   token_.cancel(reason);
   bool reachable = !lost_;
