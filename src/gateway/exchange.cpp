@@ -1,5 +1,6 @@
 #include "gateway/exchange.h"
 
+#include "gateway/tunnel.h"
 #include "gateway/worker.h"
 #include "http/problem.h"
 
@@ -118,6 +119,28 @@ void Exchange::run_response_phase() {
 io::Task<http::SendOutcome> Exchange::respond() {
   run_response_phase();
   return server.send(response, response_body, worker.download_bounds());
+}
+
+io::Task<io::Stream*> Exchange::accept_tunnel() {
+  run_response_phase();
+  if (response.status != 101) {
+    co_await server.send(response, response_body, worker.download_bounds());
+    co_return nullptr;
+  }
+  auto* stream = co_await server.accept_tunnel(response);
+  co_return stream;
+}
+
+void Exchange::begin_tunnel(std::unique_ptr<Tunnel> of_connection) {
+  tunnel = of_connection.get();
+  server.tunnel = std::move(of_connection);
+}
+
+bool Exchange::has_end_phase() const {
+  if (!plan) return false;
+  const auto& links = plan->chain->links;
+  return std::any_of(links.begin(), links.begin() + static_cast<ptrdiff_t>(began_),
+                     [](const Chain::Link& link) { return link.hooks.end; });
 }
 
 void Exchange::run_end_phase() noexcept {

@@ -13,6 +13,7 @@
 #include "http/write_result.h"
 #include "io/cancel.h"
 #include "io/error.h"
+#include "io/stream.h"
 #include "io/task.h"
 
 namespace sluice::http {
@@ -22,6 +23,18 @@ struct RequestOptions {
   std::string_view host = {};       // `Host` or `:authority`
   std::string_view base_path = {};  // put before the path, without a slash at its end; not before "*"
   bool te_trailers = false;         // says `TE: trailers`
+  std::string_view upgrade = {};    // asks to leave HTTP for this protocol
+};
+
+/// A connection, or a stream of one, that has left HTTP: the bytes behind the head that said so.
+class ClientTunnel {
+ public:
+  virtual io::Stream& stream() = 0;
+  /// The last call, once nobody waits on the stream any more.
+  virtual void end() = 0;
+
+ protected:
+  ~ClientTunnel() = default;
 };
 
 /// One request and its response on a connection that somebody lends. In this order: `bind`, `begin`, the head
@@ -50,7 +63,8 @@ class ClientExchange {
 
   /// The next head, interim ones (1xx) too, into `out`, which is empty before. Errors: kCancelledError,
   /// kUpstreamResetError (also an end before the first byte), kUpstreamTruncatedError, or what is wrong with
-  /// the head; all with 502 but the first. A head with 101 is the last one that is read.
+  /// the head; all with 502 but the first. A head with 101 is the last one that is read; its `upgrade` says
+  /// to what (an HTTP/2 server's agreement, RFC 8441, is told as a 101 too).
   virtual io::Task<std::expected<void, Error>> read_head(Response& out) = 0;
   /// Once a final head was read, before anybody changes it: the body, or null when none comes.
   virtual BodyReader* body() = 0;
@@ -64,6 +78,8 @@ class ClientExchange {
   /// The last call, once nobody waits any more; the exchange is gone then. What was not sent or read to its
   /// end is broken off at once. `sent`: the whole request is out.
   virtual void end(bool sent) = 0;
+  /// Instead of `end`, after the 101 to a request with `upgrade`; the exchange is gone then, its arena free.
+  virtual ClientTunnel& become_tunnel() = 0;
 
  protected:
   ~ClientExchange() = default;

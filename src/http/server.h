@@ -17,6 +17,7 @@
 #include "io/cancel.h"
 #include "io/loop.h"
 #include "io/task.h"
+#include "tls/connection_security.h"
 
 namespace sluice::http {
 
@@ -37,6 +38,7 @@ class ServerExchange {
   ExchangeTimer& timer;
   io::Address peer;
   uint16_t listener;  // index of the listener that accepted the connection
+  const tls::ConnectionSecurity* security = nullptr;  // null: it came in the clear
   Instant began;      // when the first byte of the request was seen
 
   /// Not null: the request could not be read and must be answered with this; the other fields may be empty.
@@ -59,6 +61,8 @@ class ServerExchange {
 
   /// The most bytes that `request_body` will give: more is an error with 413.
   virtual void limit_request_body(uint64_t bytes) = 0;
+  /// What the client has connected to; costs a system call.
+  virtual io::Address local() const = 0;
   /// Bytes of the request that have come, and of the response that have gone out, heads included.
   virtual uint64_t request_bytes() const = 0;
   virtual uint64_t response_bytes() const = 0;

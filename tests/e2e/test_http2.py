@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 
-from harness import check
+from harness import check, websocket
 from harness.curl import peer
 from harness.http2 import Client
 from harness.raw import encode_request
@@ -182,6 +182,32 @@ def test_an_upstream_that_breaks_off_is_a_reset(t):
     client = _client(t, gateway)
     answer = client.ask("GET", "/")
     check.equal((answer.status, answer.body, answer.ended, answer.reset), (200, b"short", False, 2))
+
+
+def test_a_websocket_over_http2(t):
+    """RFC 8441: CONNECT with a protocol here, GET with Upgrade behind the gateway."""
+    upstream = t.upstream(websocket.echo_script)
+    gateway = t.front_of(upstream)
+    client = _client(t, gateway)
+    assert client.wait_for(lambda: client.h2.remote_settings.enable_connect_protocol)
+    stream = client.request("CONNECT", "/chat", end=False, pseudo=[
+        (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/chat"), (":authority", "x.test")],
+        fields=[("sec-websocket-version", "13")])
+    answer = client.answers[stream]
+    assert client.wait_for(lambda: answer.status is not None)
+    check.equal(answer.status, 200)
+    assert "sec-websocket-accept" not in answer.fields, answer.fields
+    for size in (5, 70_000):
+        frame = websocket.frame(websocket.BINARY, b"w" * size, masked=True)
+        answer.body = b""
+        client.send(stream, frame)
+        wanted = websocket.frame(websocket.BINARY, b"w" * size, masked=False)
+        assert client.wait_for(lambda: len(answer.body) >= len(wanted))
+        check.equal(answer.body, wanted)
+    request = upstream.requests[0]
+    check.equal((request.method, request.target, request.get("upgrade")), ("GET", "/chat", "websocket"))
+    client.send(stream, websocket.frame(websocket.CLOSE, b"\x03\xe8", masked=True), end=True)
+    assert client.answer(stream).ended
 
 
 def test_large_bodies_both_ways(t):

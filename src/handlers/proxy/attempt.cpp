@@ -3,6 +3,7 @@
 #include "gateway/worker.h"
 #include "handlers/proxy/forwarding.h"
 #include "http/transfer_errors.h"
+#include "http/websocket/handshake.h"
 #include "io/sleep.h"
 
 namespace sluice::handlers {
@@ -24,6 +25,8 @@ constexpr Refusal kUnresolved{503, "upstream_unresolved", "The upstream's name h
                               ErrorBy::kUpstream};
 constexpr Refusal kRefused{502, "upstream_refused", "The upstream refused the connection.",
                            ErrorBy::kUpstream};
+constexpr Refusal kUnsecured{502, "upstream_tls_failed", "The upstream's TLS could not be set up or trusted.",
+                             ErrorBy::kUpstream};
 constexpr Refusal kNoDescriptors{503, "no_descriptors",
                                  "The gateway has no descriptor left for a connection.", ErrorBy::kGateway};
 constexpr Refusal kConnectTimeout{504, "upstream_connect_timeout",
@@ -38,6 +41,8 @@ constexpr Refusal kTotalTimeout{504, "timeout", "The exchange took longer than a
 constexpr Refusal kClientGone{499, "client_gone", "The client left.", ErrorBy::kClient};
 constexpr Refusal kUnexpectedUpgrade{502, "unexpected_upgrade", "The upstream changed the protocol unasked.",
                                      ErrorBy::kUpstream};
+constexpr Refusal kBadUpgrade{
+    502, "bad_upgrade", "The upstream agreed to another WebSocket than was asked for.", ErrorBy::kUpstream};
 constexpr Refusal kTooManyInterim{502, "too_many_interim_responses",
                                   "The upstream sent too many interim responses.", ErrorBy::kUpstream};
 
@@ -54,7 +59,10 @@ Attempt::Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream,
 Attempt::~Attempt() { assert(!client_ && scope_.active() == 0); }
 
 io::Task<std::optional<Failure>> Attempt::connect(gateway::ConnectionPool& pool) {
-  auto connected = co_await pool.connect(token_, upstream_.timeouts.connect);
+  std::string preface;
+  if (upstream_.names_client())
+    preface = upstream_.proxy_header(exchange_.server.peer, exchange_.server.local());
+  auto connected = co_await pool.connect(token_, upstream_.timeouts.connect, preface);
   if (connected) {
     client_ = &(*connected)->start(exchange_.worker.limits(), exchange_.arena);
     co_return std::nullopt;
@@ -64,6 +72,7 @@ io::Task<std::optional<Failure>> Attempt::connect(gateway::ConnectionPool& pool)
   if (connected.error().code == io::ErrorCode::kTimedOut) failure.refusal = kConnectTimeout;
   if (connected.error().code == io::ErrorCode::kNoDescriptors) failure.refusal = kNoDescriptors;
   if (connected.error().code == io::ErrorCode::kUnresolved) failure.refusal = kUnresolved;
+  if (connected.error().code == io::ErrorCode::kUnsecured) failure.refusal = kUnsecured;
   co_return failure;
 }
 
@@ -73,6 +82,7 @@ void Attempt::begin() {
   options.host = host_for(exchange_, upstream_, *target_);
   options.base_path = target_->base_path;
   options.te_trailers = exchange_.server.te_trailers;
+  options.upgrade = exchange_.server.upgrade;
   client_->begin(exchange_.request, options);
 }
 
@@ -87,7 +97,7 @@ io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
   if (!target_) co_return Failure{.result = UpstreamResult::kNoTarget, .refusal = kNoTarget, .sent = false};
   exchange_.upstream.target = target_->authority;
   gateway::ConnectionPool& pool = exchange_.worker.pools().of(*target_, upstream_);
-  gateway::UpstreamConnection* idle = fresh ? nullptr : pool.take_idle();
+  gateway::UpstreamConnection* idle = fresh || upstream_.names_client() ? nullptr : pool.take_idle();
   if (idle) {
     client_ = &idle->start(exchange_.worker.limits(), exchange_.arena);
   } else {
@@ -115,7 +125,7 @@ io::Task<std::optional<Failure>> Attempt::read_head() {
     response = http::Response(exchange_.arena);
     auto head = co_await client_->read_head(response);
     if (!head) co_return failure_of(head.error());
-    if (response.status == 101) co_return protocol_failure(kUnexpectedUpgrade);
+    if (response.status == 101) co_return accept_upgrade();
     if (response.status >= 200) {
       body_ = client_->body();
       co_return std::nullopt;
@@ -131,6 +141,24 @@ io::Task<std::optional<Failure>> Attempt::read_head() {
       co_await exchange_.server.send_informational(response);
     }
   }
+}
+
+/// Null: the WebSocket stands, and the client is to hear so.
+std::optional<Failure> Attempt::accept_upgrade() {
+  namespace websocket = http::websocket;
+  http::Response& response = exchange_.response;
+  const http::Request& request = exchange_.request;
+  if (exchange_.server.upgrade.empty() ||
+      !ascii::equal_ignoring_case(response.upgrade, exchange_.server.upgrade))
+    return protocol_failure(kUnexpectedUpgrade);
+  std::string_view key = request.fields.find(websocket::kKeyField)->value;
+  if (response.version == http::Version::kHttp2) {
+    // There nothing of the sort is said (RFC 8441, section 5), but the client may wait for it.
+    websocket::Accept accept = websocket::accept_of(key);
+    response.fields.set(websocket::kAcceptField, exchange_.arena.copy({accept.data(), accept.size()}));
+  }
+  if (!websocket::agrees(response, key, request)) return protocol_failure(kBadUpgrade);
+  return std::nullopt;
 }
 
 io::Task<bool> Attempt::wait_for_continue() {

@@ -43,10 +43,13 @@ class Attempt {
   io::Task<> end_upload();
   /// Before the destructor, always.
   void give_back();
+  /// Instead, once `run` has brought a 101: outlives the attempt.
+  http::ClientTunnel& become_tunnel() { return std::exchange(client_, nullptr)->become_tunnel(); }
 
  private:
   io::Task<std::optional<Failure>> connect(gateway::ConnectionPool& pool);
   io::Task<std::optional<Failure>> read_head();
+  std::optional<Failure> accept_upgrade();
   io::Task<> upload();
   io::Task<bool> wait_for_continue();
   Failure failure_of(const http::Error& error);

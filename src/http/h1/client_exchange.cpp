@@ -8,9 +8,13 @@ namespace sluice::http::h1 {
 
 void ClientExchange::begin(const Request& request, const RequestOptions& options) {
   request_ = &request;
-  std::string_view head = write_request_head(
-      request, {.host = options.host, .base_path = options.base_path, .te_trailers = options.te_trailers},
-      arena_);
+  RequestHeadOptions head_options{
+      .host = options.host, .base_path = options.base_path, .te_trailers = options.te_trailers};
+  if (!options.upgrade.empty()) {
+    head_options.connection = ConnectionOption::kUpgrade;
+    head_options.upgrade = options.upgrade;
+  }
+  std::string_view head = write_request_head(request, head_options, arena_);
   unsent_ = {const_cast<char*>(head.data()), head.size()};
 }
 
@@ -37,6 +41,12 @@ io::Task<WriteResult> ClientExchange::send_body(Body body, TransferWatch& watch)
 io::Task<std::expected<void, Error>> ClientExchange::read_head(Response& out) {
   response_ = &out;
   return read_response_head(stream(), request_->method, limits_, arena_, out, head_);
+}
+
+ClientTunnel& ClientExchange::become_tunnel() {
+  Lender& lender = connection_.lender;
+  this->~ClientExchange();
+  return lender.on_upgrade();
 }
 
 BodyReader* ClientExchange::body() {

@@ -21,6 +21,8 @@ class ClientExchange final : public http::ClientExchange {
    public:
     /// The exchange is over; `reusable`: the next one may follow on the stream.
     virtual void on_exchange_end(bool reusable) = 0;
+    /// Likewise, and the stream has become a tunnel.
+    virtual ClientTunnel& on_upgrade() = 0;
 
    protected:
     ~Lender() = default;
@@ -48,6 +50,7 @@ class ClientExchange final : public http::ClientExchange {
   bool stale() const override { return connection_.reused && stream().bytes_read() == read_before_; }
   bool unprocessed() const override { return false; }
   void end(bool sent) override;
+  ClientTunnel& become_tunnel() override;
 
  private:
   ClientExchange(const Connection& connection, const Limits& limits, Arena& arena)

@@ -144,8 +144,8 @@ std::string_view write_request_head(const Request& request, const RequestHeadOpt
 std::string_view write_response_head(const Response& response, const ResponseHeadOptions& options,
                                      Arena& arena) {
   std::string_view reason = response.reason.empty() ? reason_phrase(response.status) : response.reason;
-  Writer out(arena, kFixedRoom + reason.size() + options.upgrade.size() + response.upgrade.size() +
-                        options.date.size() + bytes_of(response.fields));
+  Writer out(arena, kFixedRoom + reason.size() + response.upgrade.size() + options.date.size() +
+                        bytes_of(response.fields));
   out.text("HTTP/1.1 ");
   out.number(response.status);
   out.text(" ");
@@ -158,7 +158,7 @@ std::string_view write_response_head(const Response& response, const ResponseHea
     out.field("Upgrade", response.upgrade);  // RFC 9110, section 15.5.22
     out.text("Connection: Upgrade\r\n");
   }
-  write_connection(out, options.connection, options.upgrade, false);
+  write_connection(out, options.connection, {}, false);
   out.text("\r\n");
   return out.written();
 }

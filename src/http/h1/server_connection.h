@@ -46,7 +46,7 @@ class ServerConnection final : public Connection, private io::Stream::Observer {
 
   RequestHandler& handler_;
   std::unique_ptr<io::Stream> stream_;
-  io::TaskScope* http2_;  // where an HTTP/2 connection is served; null: HTTP/1.x alone
+  io::TaskScope* http2_;            // where an HTTP/2 connection is served; null: HTTP/1.x alone
   std::unique_ptr<Tunnel> tunnel_;  // what the connection has become
   io::CancelToken token_;
   Instant rests_until_{};  // before the next request is read; zero: no rest was wanted

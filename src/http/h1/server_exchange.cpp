@@ -56,7 +56,9 @@ Http1Exchange::Http1Exchange(ServerConnection& connection, Arena& exchange_arena
       connection_(connection),
       stream_(*connection.stream_),
       read_before_(stream_.bytes_taken()),
-      written_before_(stream_.bytes_written()) {}
+      written_before_(stream_.bytes_written()) {
+  security = stream_.security();
+}
 
 io::Task<Http1Exchange::Head> Http1Exchange::read_head() {
   const Limits limits = connection_.handler_.limits();  // a copy: a reload may replace them while we wait
@@ -200,8 +202,7 @@ io::Task<io::Stream*> Http1Exchange::accept_tunnel(Response& response) {
   while (informing_) co_await loop.yield();
   ResponseHeadOptions options;
   options.date = connection_.handler_.date();
-  options.connection = ConnectionOption::kUpgrade;
-  options.upgrade = upgrade;
+  response.upgrade = upgrade;
   std::string_view head = write_response_head(response, options, arena);
   iovec piece{const_cast<char*>(head.data()), head.size()};
   timer.begin(Phase::kDownload, connection_.handler_.timeouts().body_progress);

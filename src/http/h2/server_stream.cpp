@@ -6,6 +6,7 @@
 #include "http/h2/errors.h"
 #include "http/h2/server_connection.h"
 #include "http/transfer_errors.h"
+#include "http/websocket/handshake.h"
 #include "io/sleep.h"
 
 namespace sluice::http::h2 {
@@ -50,7 +51,9 @@ ServerStream::ServerStream(ServerConnection& connection, int32_t id)
       id_(id),
       incoming_(connection.loop_, ends, *this, memory),
       head_(received),
-      signal_(connection.loop_) {}
+      signal_(connection.loop_) {
+  security = connection.stream_->security();
+}
 
 ServerStream::~ServerStream() = default;
 
@@ -127,6 +130,8 @@ io::Task<> ServerStream::end_tunnel() {
 void ServerStream::stop_request_body() {
   if (!incoming_.ended()) incoming_.fail(kCancelledError);
 }
+
+io::Address ServerStream::local() const { return connection_.stream_->local(); }
 
 void ServerStream::reset(ErrorCode code) {
   if (!closed_ && !end_sent_ && !reset_ && !malformed_) {
@@ -228,6 +233,7 @@ io::Task<io::Stream*> ServerStream::accept_tunnel(Response& response) {
     co_return nullptr;
   }
   response.status = 200;
+  response.fields.remove(websocket::kAcceptField);
   response.body = BodyLength::unknown();
   submit_head(response, true);
   timer.reset();

@@ -43,6 +43,7 @@ class ServerStream final : private StreamState,
   static void operator delete(void* block, size_t bytes) { io::release_frame(block, bytes); }
 
   // --- http::ServerExchange ---
+  io::Address local() const override;
   void limit_request_body(uint64_t bytes) override { incoming_.limit(bytes); }
   uint64_t request_bytes() const override { return head_bytes_ + incoming_.received(); }
   uint64_t response_bytes() const override { return sent_bytes_; }

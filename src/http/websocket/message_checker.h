@@ -10,16 +10,9 @@
 #include "base/utf8.h"
 #include "http/websocket/close.h"
 #include "http/websocket/frame_reader.h"
+#include "http/websocket/relay_rules.h"
 
 namespace sluice::http::websocket {
-
-/// Zero: no limit.
-struct MessageLimits {
-  uint64_t max_message = 0;  // bytes of a message, all its frames together, as they are on the wire
-  uint64_t rate_count = 0;   // messages, control frames and empty fragments in `rate_period`
-  Duration rate_period{};
-  bool check_text = false;  // that text is UTF-8
-};
 
 class MessageChecker {
  public:

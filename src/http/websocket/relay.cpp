@@ -25,9 +25,9 @@ RelayEnd end_of(const CloseReason& violation) {
 }  // namespace
 
 std::string_view relay_end_text(RelayEnd end) {
-  static constexpr std::string_view kTexts[] = {"client",   "upstream",     "idle",
-                                                "max_age",  "message_size", "message_rate",
-                                                "protocol", "drain",        "cancelled"};
+  static constexpr std::string_view kTexts[] = {
+      "client",   "upstream",          "idle",  "max_age",  "message_size", "message_rate",
+      "protocol", "upstream_protocol", "drain", "cancelled"};
   return kTexts[static_cast<size_t>(end)];
 }
 
@@ -154,7 +154,7 @@ void Relay::violated(Way& way) {
   if (way.masks)
     close(end_of(violation), violation, kPartnerRefused);
   else
-    close(end_of(violation), kPartnerRefused, violation);
+    close(RelayEnd::kUpstreamProtocol, kPartnerRefused, violation);
   // Within a frame nothing can be said to the sink any more but the end.
   if (way.stopped || way.at_boundary()) return;
   way.stopped = true;

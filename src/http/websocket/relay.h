@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "http/websocket/message_checker.h"
+#include "http/websocket/relay_rules.h"
 #include "io/linked_token.h"
 #include "io/loop.h"
 #include "io/scope.h"
@@ -13,16 +14,6 @@
 #include "io/timer.h"
 
 namespace sluice::http::websocket {
-
-/// Zero: no limit.
-struct RelayRules {
-  Duration idle{};  // without a byte from either side
-  Duration max_age{};
-  /// What is sent is held to RFC 6455 and to these limits; else it passes as it is.
-  bool checked = false;
-  MessageLimits of_client;
-  MessageLimits of_upstream;
-};
 
 /// What brought the end about.
 enum class RelayEnd : uint8_t {
@@ -32,11 +23,11 @@ enum class RelayEnd : uint8_t {
   kMaxAge,
   kMessageSize,
   kMessageRate,
-  kProtocol,  // a frame, or a text, that RFC 6455 forbids
+  kProtocol,          // a frame, or a text, of the client's that RFC 6455 forbids
+  kUpstreamProtocol,  // likewise, or a message too big
   kDrain,
   kCancelled,
 };
-inline constexpr size_t kRelayEnds = 9;
 std::string_view relay_end_text(RelayEnd end);
 
 /// Both streams live until `run` has returned. It must be run once it exists.
