@@ -120,8 +120,14 @@ class Handler final : public RequestHandler {
   }
   void count_limit(std::string_view limit) override { limits_hit.emplace_back(limit); }
   void release(const io::Address&) override { ++released; }
-  io::Task<void> handle(ServerExchange& exchange) override { return paths.handle(exchange); }
+  io::Task<void> handle(ServerExchange& exchange) override {
+    queued.push_back(exchange.queued);
+    if (exchange.request.path == "/rest") exchange.rest = 500ms;
+    return paths.handle(exchange);
+  }
+  bool measures_queue() override { return true; }
   int released = 0;
+  std::vector<std::optional<Duration>> queued;  // of each request
 };
 
 /// A listener whose connections are served, and room for clients.

@@ -166,6 +166,18 @@ TEST_F(HostileHttp2Test, AnswersThatAreNotReadDoNotPileUp) {
   EXPECT_EQ(handler.paths.open, 0);
 }
 
+TEST_F(HostileHttp2Test, RefusalsThatCannotBeSentAreBounded) {
+  FrameClient client(world, client_loop, address, false);
+  play(client, std::string(kMagic) + frame(kSettings, 0, 0, number(4, 2) + number(1 << 30, 4)) +
+                   window(0, 1 << 30) + get(1, "/big"));  // fills what the network holds
+  std::string flood;
+  for (int32_t i = 1; i < 1500; ++i) flood += get(2 * i + 1, "/slow");
+  play(client, flood);
+  EXPECT_THAT(handler.limits_hit, Contains("http2_unread"));
+  world.run_for(40s);
+  EXPECT_EQ(handler.paths.open, 0);
+}
+
 // RFC 9113, section 5.1: what has ended does not go on.
 TEST_F(HostileHttp2Test, FramesOnEndedRequestsEndTheConnection) {
   struct Case {

@@ -40,6 +40,7 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
   for (int turn = 1; goes_on; ++turn) {
     auto ready = co_await connection.stream_->readable();
     if (!ready) break;
+    if (connection.rests_until_ != Instant{}) co_await connection.rest();
     auto lease = co_await connection.stream_->read();
     if (!lease || lease->empty()) {
       connection.lost_ = true;
@@ -47,7 +48,6 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
     }
     goes_on = connection.receive(lease->bytes());
     lease->release();
-    if (connection.rests_until_ != Instant{}) co_await connection.rest();
     if (turn % kTurnsBeforeYield == 0) co_await loop.yield();
   }
   co_await connection.end();

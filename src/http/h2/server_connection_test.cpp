@@ -356,6 +356,21 @@ TEST_F(Http2ConnectionTest, APrefaceThatDoesNotEndIsNotAwaitedForEver) {
   EXPECT_FALSE(client.open());
 }
 
+// As with HTTP/1: a client whose request was shed is left alone for a while.
+TEST_F(Http2ConnectionTest, ARestKeepsTheNextRequestWaiting) {
+  FrameClient client(world, client_loop, address);
+  client.send(preface() + get(1, "/rest"));
+  world.run_for(100ms);
+  EXPECT_EQ(client.answer(1).body, "ok");
+  client.send(get(3, "/a"));
+  world.run_for(300ms);
+  EXPECT_EQ(client.answer(3).status, "");
+  world.run_for(300ms);
+  EXPECT_EQ(client.answer(3).body, "ok");
+  ASSERT_EQ(handler.queued.size(), 2u);
+  EXPECT_GE(handler.queued[1].value_or(Duration::zero()), 300ms) << "its wait is known";
+}
+
 // RFC 9113, section 6.8: first that the end is near, then which requests are still answered.
 TEST_F(Http2ConnectionTest, DrainAnswersWhatIsInHandAndSaysWhatIsNot) {
   FrameClient client(world, client_loop, address);
