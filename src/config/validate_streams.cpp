@@ -145,6 +145,8 @@ class StreamValidator {
     const TargetScheme scheme = upstream->second->targets[0].url.scheme;
     const bool udp = listener->protocol == ListenerProtocol::kUdp;
     if (scheme == (udp ? TargetScheme::kUdp : TargetScheme::kTcp)) return;
+    // TLS goes on to a target that has it: as it is, or made anew.
+    if (scheme == TargetScheme::kHttps && (stream.tls || !stream.sni.empty())) return;
     error(at, "stream-upstream",
           "the targets of `" + stream.upstream + "` are written `" + std::string(scheme_text(scheme)) +
               "://`; a stream on the listener `" + listener->name + "` needs `" + (udp ? "udp" : "tcp") +

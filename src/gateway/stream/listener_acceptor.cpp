@@ -145,6 +145,7 @@ class Opening final : public http::Connection {
     auto secured = tls_->accept(worker_.loop(), std::move(stream_));
     tls::TlsStream& stream = *secured;
     stream_ = std::move(secured);
+    if (plan_) stream.ignore_protocols();
     stream.bind(token_);
     auto outcome = co_await stream.handshake();
     if (outcome) {
