@@ -329,6 +329,8 @@ TEST(RelayFaultTest, WhatArrivesIsABeginningOfWhatWasSentAndAllOfItWithoutHarm) 
     for (FaultKind kind : {FaultKind::kConnectRefused, FaultKind::kConnectTimeout, FaultKind::kAcceptFailure,
                            FaultKind::kNoDescriptors, FaultKind::kClockJump})
       options.faults[kind] = {};
+    for (FaultKind kind : {FaultKind::kReset, FaultKind::kHalfClose})
+      options.faults[kind] = {.per_million = 100'000, .up_to = 0s, .bytes = 200'000};
     fixture::SimBackend backend(options);
     harmed += backend.await(talk(backend.world, backend.loop, seed)) ? 1 : 0;
   }
