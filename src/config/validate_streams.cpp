@@ -206,7 +206,7 @@ class StreamValidator {
       if (udp && !listeners_.at(listener.name).has_streams())
         error(member_or(node, "protocol"), "stream-listener",
               "no stream names the listener `" + listener.name + "`: its datagrams would go nowhere");
-      if (!udp && node.find("waiting"))
+      if (!udp && listener.waiting.bytes > 0)
         error(member_or(node, "waiting"), "exclusive-keys", "`waiting` is about datagrams: `protocol: udp`");
       if (listener.proxy_protocol == ListenerProxyProtocol::kOff) continue;
       const Node& at = member_or(node, "proxy_protocol");

@@ -30,10 +30,10 @@ class TlsStream final : public io::Stream, private io::Stream::Observer {
 
   /// Complete once the handshake is done.
   const ConnectionSecurity* security() const override { return &security_; }
-  /// For whoever takes part in the handshake.
   /// What it will carry is not named by ALPN: none of the client's protocols is chosen, and none refused.
   void ignore_protocols() { ignores_protocols_ = true; }
   bool ignores_protocols() const { return ignores_protocols_; }
+  /// For whoever takes part in the handshake.
   ConnectionSecurity& mutable_security() { return security_; }
   ssl_st* ssl() const { return ssl_; }
 
