@@ -63,11 +63,20 @@ class ConnectionPool final : private io::Timer {
 
   /// The idle connection that was used last, or null.
   UpstreamConnection* take_idle();
+  /// What is wanted of a new connection beside its target.
+  struct Wish {
+    /// Sent first: a PROXY header, so that the connection is for one client alone and not kept. It lives until
+    /// `connect` returns.
+    std::string_view preface = {};
+    /// No TLS of ours even where the target has it: what is passed on is TLS already.
+    bool as_it_is = false;
+  };
   /// A new one. Tries the target's addresses in turn until `timeout` has passed for each; kUnresolved when
-  /// its name has none, kUnsecured when TLS failed. What is sent first may be given as `preface`, and lives until this returns: a PROXY
-  /// header, so that the connection is for one client alone and not kept.
-  io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout,
-                                                    std::string_view preface = {});
+  /// its name has none, kUnsecured when TLS failed.
+  io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout, Wish wish);
+  io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout) {
+    return connect(token, timeout, Wish{});
+  }
   /// Every connection taken comes back once; `reusable`: the last response was read to its end. Kept for
   /// `idle` then.
   void give_back(UpstreamConnection* connection, bool reusable);
@@ -78,7 +87,7 @@ class ConnectionPool final : private io::Timer {
  private:
   friend class UpstreamConnection;
   io::Task<io::Result<std::unique_ptr<io::Stream>>> open(io::Address address, io::CancelToken& token,
-                                                         std::string_view preface);
+                                                         Wish wish);
   io::Task<io::Result<std::unique_ptr<io::Stream>>> secure(std::unique_ptr<io::Stream> stream,
                                                            io::CancelToken& token);
   void drop(UpstreamConnection& connection);

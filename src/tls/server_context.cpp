@@ -113,8 +113,9 @@ struct ServerContext::Hooks {
     SSL_set_client_CA_list(ssl, SSL_dup_CA_list(rule.trust->names()));
   }
 
-  static int on_protocols(SSL*, const unsigned char** selected, unsigned char* size,
+  static int on_protocols(SSL* ssl, const unsigned char** selected, unsigned char* size,
                           const unsigned char* offered, unsigned offered_size, void* argument) {
+    if (stream_of(ssl).ignores_protocols()) return SSL_TLSEXT_ERR_NOACK;
     const std::string& ours = static_cast<const ServerContext*>(argument)->parts_->protocols;
     unsigned char* match = nullptr;
     if (SSL_select_next_proto(&match, size, reinterpret_cast<const unsigned char*>(ours.data()),

@@ -30,6 +30,9 @@ class TlsStream final : public io::Stream, private io::Stream::Observer {
 
   /// Complete once the handshake is done.
   const ConnectionSecurity* security() const override { return &security_; }
+  /// What it will carry is not named by ALPN: none of the client's protocols is chosen, and none refused.
+  void ignore_protocols() { ignores_protocols_ = true; }
+  bool ignores_protocols() const { return ignores_protocols_; }
   /// For whoever takes part in the handshake.
   ConnectionSecurity& mutable_security() { return security_; }
   ssl_st* ssl() const { return ssl_; }
@@ -100,6 +103,7 @@ class TlsStream final : public io::Stream, private io::Stream::Observer {
   bool writing_ = false;      // likewise
   bool client_ = false;
   bool established_ = false;
+  bool ignores_protocols_ = false;
   bool ended_ = false;        // the peer's close_notify has come
   bool broken_ = false;       // no more can be read; `read_error_` says why
   bool shut_ = false;         // our close_notify is encrypted

@@ -62,7 +62,8 @@ io::Task<std::optional<Failure>> Attempt::connect(gateway::ConnectionPool& pool)
   std::string preface;
   if (upstream_.names_client())
     preface = upstream_.proxy_header(exchange_.server.peer, exchange_.server.local());
-  auto connected = co_await pool.connect(token_, upstream_.timeouts.connect, preface);
+  gateway::ConnectionPool::Wish wish{.preface = preface};
+  auto connected = co_await pool.connect(token_, upstream_.timeouts.connect, wish);
   if (connected) {
     client_ = &(*connected)->start(exchange_.worker.limits(), exchange_.arena);
     co_return std::nullopt;
