@@ -61,6 +61,76 @@ Task<size_t> told_of_what_was_read(Loop& loop) {
   co_await settle(loop);
   co_return watcher.told.size();
 }
+Task<std::vector<Pair>> connect_pairs(Loop& loop, size_t count) {
+  std::vector<Pair> pairs;
+  while (pairs.size() < count) {
+    auto pair = co_await connect_pair(loop);
+    pairs.push_back(std::move(pair));
+  }
+  co_await settle(loop);
+  co_return pairs;
+}
+
+Task<> answer(Stream& stream) {
+  co_await read_some(stream, 1);
+  co_await write_text(stream, "answer");
+}
+
+Task<size_t> answer_many_at_once(Loop& loop, size_t count) {
+  auto pairs = co_await connect_pairs(loop, count);
+  TaskScope scope;
+  for (Pair& pair : pairs) scope.spawn(answer(*pair.server));
+  for (Pair& pair : pairs) co_await write_text(*pair.client, "x");
+  size_t answered = 0;
+  for (Pair& pair : pairs) {
+    auto text = co_await read_some(*pair.client, 6);
+    answered += text == "answer";
+  }
+  co_await scope.join();
+  co_return answered;
+}
+
+Task<> answer_unless_cancelled(std::unique_ptr<Stream> stream, bool cancels, CancelToken& token,
+                               size_t& cancelled) {
+  stream->bind(token);
+  co_await read_some(*stream, 1);
+  if (cancels) {
+    token.cancel(CancelReason::kShed);
+    co_return;
+  }
+  auto written = co_await write_text(*stream, "answer");
+  cancelled += !written && written.error().code == ErrorCode::kCancelled;
+}
+
+Task<size_t> cancel_the_answers(Loop& loop, size_t count) {
+  auto pairs = co_await connect_pairs(loop, count);
+  CancelToken token;
+  TaskScope scope;
+  size_t cancelled = 0;
+  for (Pair& pair : pairs) {
+    bool last = &pair == &pairs.back();
+    scope.spawn(answer_unless_cancelled(std::move(pair.server), last, token, cancelled));
+  }
+  for (Pair& pair : pairs) co_await write_text(*pair.client, "x");
+  co_await scope.join();
+  co_return cancelled;
+}
+
+/// A turn that has much to do sends what is small at its end.
+template <class Backend>
+class BusyTurns : public testing::Test {
+ protected:
+  Backend backend_;
+};
+TYPED_TEST_SUITE(BusyTurns, SystemBackends);
+TYPED_TEST(BusyTurns, AnswerAll) {
+  EXPECT_EQ(this->backend_.await(answer_many_at_once(this->backend_.loop, 50)), 50u);
+}
+// The stream goes before the turn ends.
+TYPED_TEST(BusyTurns, WhatIsHeldCanBeCancelled) {
+  EXPECT_EQ(this->backend_.await(cancel_the_answers(this->backend_.loop, 15)), 14u);
+}
+
 /// Streams that are read before their event is handled.
 template <class Backend>
 class EventsBehindReads : public testing::Test {
