@@ -68,10 +68,13 @@ class Exchange {
 
   /// A request's field that policies see and the upstream does not. `name` outlives the exchange or is in its
   /// arena.
-  void hide_field(std::string_view name) { hidden_ = arena.make<HiddenField>(name, hidden_); }
+  void hide_field(http::FieldName id, std::string_view name) {
+    hidden_ = arena.make<HiddenField>(id, name, hidden_);
+  }
   /// Takes the hidden fields out; for the handler that sends the request on.
   void remove_hidden_fields() {
-    for (const HiddenField* field = hidden_; field; field = field->next) request.fields.remove(field->name);
+    for (const HiddenField* field = hidden_; field; field = field->next)
+      request.fields.remove(field->id, field->name);
     hidden_ = nullptr;
   }
 
@@ -146,6 +149,7 @@ class Exchange {
   void run_response_phase();
 
   struct HiddenField {
+    http::FieldName id;
     std::string_view name;
     const HiddenField* next;
   };
