@@ -68,7 +68,8 @@ class Stream : public Cancellable {
   virtual bool dirty() = 0;
 
   virtual Address peer() const = 0;
-  /// A proxy has said whose connection it is: `peer` from now on. For connections; what lies over one asks it.
+  /// A proxy has said whose connection it is: `peer` from now on. For connections; what lies over one asks
+  /// it.
   virtual void set_peer(const Address&) {}
   /// What the peer had connected to; the unspecified address where that is not known. A system call: not for
   /// each exchange.
