@@ -236,9 +236,11 @@ int explain(const ExplainOptions& options) {
     using gateway::Outcome;
     if (match.outcome == Outcome::kMatched) {
       const config::Api& api = loaded.document.apis[match.api].second;
-      const config::Route* route = api.routes.empty() ? nullptr : &api.routes[match.route];
+      const std::string& name = snapshot.apis[match.api]->routes[match.route]->route;
+      auto named = std::ranges::find(api.routes, name, &config::Route::name);
+      const config::Route* route = named == api.routes.end() ? nullptr : &*named;
       telling.api = loaded.document.apis[match.api].first;
-      telling.route = snapshot.apis[match.api]->routes[match.route]->route;
+      telling.route = name;
       tell_route(loaded.document, api, route, telling);
     } else if (match.outcome == Outcome::kMethodNotAllowed) {
       telling.status = 405;
