@@ -208,7 +208,7 @@ Step GrpcTranscode::on_request(gateway::Exchange& exchange) const {
   const http::Fields& fields = exchange.request.fields;
   if (!exchange.request_body) {
     if (!binding->takes_body() || !binding->method().client_streams) return finish_body(exchange, *call);
-    exchange.request_body = &call->whole.emplace({});  // a stream without a message
+    exchange.request_body = &call->whole.emplace(std::string_view());  // a stream without a message
     send_as_call(exchange, *call);
     return Step::next();
   }
