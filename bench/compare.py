@@ -10,12 +10,15 @@ import sys
 import tempfile
 import time
 
-from suite import machine, measure, micro, overload, reload, report, servers
+from suite import machine, measure, micro, overload, protocols, reload, report, servers
 from suite.machine import BenchError
 from suite.measure import note
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PARTS = ("throughput", "latency", "idle", "overload", "reload", "micro")
+PARTS = ("throughput", "latency", "idle", *protocols.PARTS, "overload", "reload", "micro")
+
+TOOLS = ("bench_load", "bench_upstream", "bench_pump", "bench_handshake", "bench_websocket", "bench_grpc", "bench_h2_idle",
+         "bench_floor")
 
 
 def parse_arguments():
@@ -38,7 +41,8 @@ def parse_arguments():
     p.add_argument("--json", metavar="FILE", help="write every round's figures to FILE")
     a = p.parse_args()
     a.rounds = a.rounds or (2 if a.quick else 5)
-    a.parts = a.only or [part for part in PARTS if not (a.quick and part == "reload")]
+    long = ("reload", *protocols.PARTS)
+    a.parts = a.only or [part for part in PARTS if not (a.quick and part in long)]
     return a
 
 
@@ -46,7 +50,7 @@ def check_programs(a):
     wanted = {name: getattr(a, name) for name in ("nginx", "haproxy") if name in a.peers.split(",")}
     if not a.without_sluice:
         wanted["sluice"] = a.sluice
-    for tool in ("bench_load", "bench_upstream", "bench_pump"):
+    for tool in TOOLS:
         wanted[tool] = os.path.join(a.tools, tool)
     for name, path in wanted.items():
         if not path or not os.access(path, os.X_OK):
@@ -94,14 +98,13 @@ def run(a, directory):
     facts = {**machine.facts(), "scheduling": machine.choose_scheduling()}
     keys = servers.Keys(directory, a.keys)
     world = servers.World(directory, a, keys, descriptors)
-    kinds = {"pump": servers.Pump, "nginx": servers.Nginx, "haproxy": servers.Haproxy}
     subjects = [] if a.without_sluice else [servers.Sluice(world), servers.SluiceOnEpoll(world)]
-    subjects += [kinds[name](world) for name in a.peers.split(",") if name]
+    subjects += [servers.KINDS[name](world) for name in a.peers.split(",") if name]
     load = machine.Load(a.tools, keys.file)
     targets = report.Targets()
     versions = {s.name: s.version() for s in subjects}
     note("\n".join(f"{name}: {text}" for name, text in {**facts, **versions}.items()))
-    found, half = {}, None
+    found, half, by_protocol = {}, None, {}
     try:
         if {"throughput", "latency", "idle"} & set(a.parts):
             for subject in subjects:
@@ -110,6 +113,7 @@ def run(a, directory):
             found, half = compare(a, world, subjects, load)
         for subject in subjects:
             subject.stop()
+        by_protocol = protocols.run(world, a, load)
         if "overload" in a.parts and not a.without_sluice:
             note("# Overload")
             found["overload"] = overload.run(servers.Sluice(world), load, 1 if a.quick else 3, a.quick, descriptors)
@@ -120,12 +124,14 @@ def run(a, directory):
     finally:
         for subject in subjects:
             subject.stop()
-        world.upstream.stop()
+        world.stop()
     for part, show in (("throughput", report.print_throughput), ("latency", report.print_latency),
                        ("idle", report.print_idle)):
         if part in found:
             show(found[part])
     report.judge(targets, found, half)
+    protocols.report(by_protocol, targets)
+    found.update(by_protocol)
     if "overload" in found:
         overload.report(found["overload"], targets)
     if "reload" in found:

@@ -153,6 +153,10 @@ class Load:
                 command.append(str(value))
         return command
 
+    @staticmethod
+    def headers():
+        return list(REQUEST_HEADERS)
+
     def start(self, port, **options):
         return subprocess.Popen(self.command(port, **options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

@@ -2,6 +2,7 @@
 import json
 import random
 import statistics
+import subprocess
 import time
 
 from .machine import BenchError
@@ -84,20 +85,25 @@ def idle(servers, load, connections, settle):
         fresh(server)
         # Upstream connections, buffers and code that a first burst needs are there before we start counting.
         load.run(server.port, target="/1k", connections=64, seconds=0.5)
-        time.sleep(settle)
-        before = server.process.memory()
-        holder = load.start(server.port, target="/1k", connections=connections, sources=8, hold=True)
-        try:
-            line = holder.stdout.readline()
-            held = json.loads(line) if line else {}
-            if held.get("2xx") != connections or held.get("failed"):
-                raise BenchError(f"{server.name} does not hold {connections} connections: {held or 'load stopped'}")
-            time.sleep(settle)
-            after = server.process.memory()
-        finally:
-            holder.communicate()
-        results[server.name] = {"connections": connections, "bytes": (after["own"] - before["own"]) / connections,
-                                "own_before": before["own"], "own_after": after["own"],
-                                "resident_after": after["resident"]}
+        holder = load.command(server.port, target="/1k", connections=connections, sources=8, hold=True)
+        results[server.name] = hold(server, holder, connections, settle)
         note(f"  {server.name}: {results[server.name]['bytes']:.0f} bytes a connection")
     return results
+
+
+def hold(server, holder, connections, settle):
+    """Memory of `connections` that the command `holder` opens, says it holds, and keeps until its input ends."""
+    time.sleep(settle)
+    before = server.process.memory()
+    process = subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline()
+        held = json.loads(line) if line else {}
+        if held.get("held") != connections or held.get("2xx", connections) != connections or held.get("failed"):
+            raise BenchError(f"{server.name} does not hold {connections} connections: {held or 'load stopped'}")
+        time.sleep(settle)
+        after = server.process.memory()
+    finally:
+        process.communicate()
+    return {"connections": connections, "bytes": (after["own"] - before["own"]) / connections, "own_before": before["own"],
+            "own_after": after["own"], "resident_after": after["resident"]}

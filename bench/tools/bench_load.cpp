@@ -2,7 +2,8 @@
 // has come. Open loop (--rate): request i is due at start + i/R, and its latency counts from that moment even
 // when no connection was free to send it, so that a stall of the server is seen by everything that would have
 // arrived meanwhile (no coordinated omission). --hold opens C connections, makes one request on each and
-// keeps them idle until its standard input ends. No pipelining. The result is one line of JSON.
+// keeps them idle until its standard input ends. No pipelining. --tls: all of it over TLS 1.3. The result is
+// one line of JSON.
 #include <algorithm>
 #include <deque>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "load_options.h"
 #include "net.h"
 #include "response_reader.h"
+#include "tls_client.h"
 
 namespace bench {
 namespace {
@@ -32,7 +34,7 @@ uint64_t now_ns() {
 }
 
 struct Connection {
-  int fd = -1;
+  Channel channel;
   bool busy = false;
   uint64_t started = 0;  // closed loop: sent; open loop: due
   uint64_t sent = 0;     // kept with --deadline-ms
@@ -96,10 +98,11 @@ class Load {
   bool open(Connection& connection) {
     in_addr_t source = 0;
     if (options_.sources > 1) source = htonl(INADDR_LOOPBACK + opened_++ % options_.sources);
-    connection.fd = connect_to(options_.address, source);
-    if (connection.fd < 0) return false;
+    connection.channel.fd = connect_to(options_.address, source);
+    if (connection.channel.fd < 0) return false;
+    if (options_.tls && !connection.channel.handshake(tls_)) die("TLS handshake failed");
     connection.reader.reset();
-    watch(poll_, connection.fd, &connection);
+    watch(poll_, connection.channel.fd, &connection);
     return true;
   }
 
@@ -192,9 +195,7 @@ class Load {
     if (++next_text_ == texts_.size()) next_text_ = 0;
     // A connection that was shut between two requests shows as an event; a full buffer cannot happen with one
     // request.
-    if (send(connection.fd, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) {
-      lost(connection);
-    }
+    if (connection.channel.transmit(text) != static_cast<ssize_t>(text.size())) lost(connection);
   }
 
   void turn(uint64_t until) {
@@ -213,7 +214,7 @@ class Load {
 
   void receive(Connection& connection, bool hangup) {
     for (;;) {
-      const ssize_t got = recv(connection.fd, buffer_.get(), kReadBuffer, 0);
+      const ssize_t got = connection.channel.receive(buffer_.get(), kReadBuffer);
       if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
       if (got <= 0) return lost(connection);
       const auto result = connection.reader.take({buffer_.get(), static_cast<size_t>(got)});
@@ -222,7 +223,8 @@ class Load {
         answered(connection);
         if (connection.reader.close()) return lost(connection);
       }
-      if (static_cast<size_t>(got) < kReadBuffer && !hangup) return;
+      // A short read saw all there was; of TLS it is one record.
+      if (static_cast<size_t>(got) < kReadBuffer && !hangup && !options_.tls) return;
     }
   }
 
@@ -251,12 +253,8 @@ class Load {
       connection.busy = false;
       if (!options_.hold) idle_.push_back(&connection);
     }
-    close(connection.fd);
-    if (draining_) {
-      connection.fd = -1;
-    } else if (!open(connection)) {
-      die_errno("connect again");
-    }
+    connection.channel.shut();
+    if (!draining_ && !open(connection)) die_errno("connect again");
   }
 
   void report() const {
@@ -291,6 +289,7 @@ class Load {
   std::vector<std::string> texts_;
   size_t next_text_ = 0;
   int poll_;
+  TlsClient tls_;
   std::vector<Connection> connections_;
   std::deque<Connection*> idle_;
   std::vector<epoll_event> events_ = std::vector<epoll_event>(512);

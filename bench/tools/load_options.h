@@ -28,6 +28,7 @@ struct LoadOptions {
   unsigned sources = 1;       // 127.0.0.1 to 127.0.0.N
   uint64_t deadline_ms = 0;   // a 2xx within it of being sent counts as good
   bool hold = false;
+  bool tls = false;
   std::vector<int> pids;
 
   static LoadOptions parse(int argc, char** argv) {
@@ -72,6 +73,8 @@ struct LoadOptions {
         o.pids.push_back(parse_number<int>(options.value()));
       else if (name == "--hold")
         o.hold = true;
+      else if (name == "--tls")
+        o.tls = true;
       else
         options.unknown();
     }

@@ -166,6 +166,7 @@ void print_demo_summary() {
        "http://127.0.0.1:8080/api/v1/users; done",
        "429 after ten in a minute"},
       {"curl -i http://127.0.0.1:8080/nowhere", "404: no route"},
+      {"curl -ik -H 'X-API-Key: demo-key' https://127.0.0.1:8443/api/v1/orders/1", "200: over TLS"},
       {"curl -s http://127.0.0.1:8081/metrics", "what it counts"},
   };
   std::string text = fmt::format(

@@ -9,6 +9,8 @@
 
 #include "cli/commands.h"
 #include "io/backend.h"
+#include "tls/library.h"
+#include "tls/server_context.h"
 
 namespace sluice::cli {
 
@@ -78,6 +80,14 @@ Finding check_io() {
           "io_uring_enter and io_uring_register, and set the sysctl kernel.io_uring_disabled to 0"};
 }
 
+Finding check_tls() {
+  std::string found(tls::library_version());
+  if (tls::has_group(tls::kHybridGroup))
+    return {State::kFine, "tls", fmt::format("{}, with {}", found, tls::kHybridGroup), {}};
+  return {State::kFine, "tls", fmt::format("{}, without {}", found, tls::kHybridGroup),
+          "OpenSSL 3.5 has that key exchange, which withstands quantum computers; X25519 is used instead"};
+}
+
 std::string_view word_of(State state) {
   switch (state) {
     case State::kFine:
@@ -94,7 +104,7 @@ std::string_view word_of(State state) {
 
 int doctor() {
   const std::vector<Finding> findings = {check_kernel(), check_descriptors(), check_locked_memory(),
-                                         check_io()};
+                                         check_io(), check_tls()};
   bool bad = false;
   for (const Finding& finding : findings) {
     fmt::print("{:<5} {:<14} {}\n", word_of(finding.state), finding.what, finding.found);

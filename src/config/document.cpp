@@ -12,7 +12,8 @@ const Struct<Target>& Target::schema() {
   static const auto schema =
       Struct<Target>("target", "A server of an upstream. May be written as its URL alone.")
           .field("url", &Target::url,
-                 "`http://HOST[:PORT][/BASE]`; the base path is put before the request's.")
+                 "`http://HOST[:PORT][/BASE]` or `https://...`, where the base path is put before the request's; "
+                 "for streams `tcp://HOST:PORT` or `udp://HOST:PORT`.")
           .required()
           .field("weight", &Target::weight,
                  "Its share of the requests against the other targets'; 0 takes none.")
@@ -55,6 +56,10 @@ const Struct<Upstream>& Upstream::schema() {
           .field("protocol", &Upstream::protocol, "What is spoken to the targets.")
           .field("host", &Upstream::host,
                  "Which `Host` is sent: the one received, the target's own, or this literal.")
+          .field("tls", &Upstream::tls, "How targets with `https://` are spoken to.")
+          .field("proxy_protocol", &Upstream::proxy_protocol,
+                 "The PROXY header that connections to it begin with, to name the client. Each request has a "
+                 "connection of its own then.")
           .field("timeouts", &Upstream::timeouts, "How long it may take.")
           .field("retry", &Upstream::retry, "When a request is tried again.");
   return schema;
@@ -208,7 +213,13 @@ const Struct<Document>& Document::schema() {
                  "More files, by path or pattern (`apis/*.yaml`), from this file's folder.")
           .one_or_many()
           .field("gateway", &Document::gateway, "The process: listeners, workers, limits, logs.")
+          .field("trust", &Document::trust, "Certificate authorities that are believed, by name.")
+          .names()
+          .field("certificates", &Document::certificates, "Certificates with their keys, by name.")
+          .names()
           .field("upstreams", &Document::upstreams, "Servers that requests go to, by name.")
+          .names()
+          .field("streams", &Document::streams, "TCP, TLS and UDP that is not HTTP, by name.")
           .names()
           .field("chains", &Document::chains, "Named lists of policies, put in elsewhere with `- use: NAME`.")
           .names()

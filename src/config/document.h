@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,13 +16,55 @@
 #include "config/types.h"
 #include "config/values.h"
 
+namespace sluice::tls {
+class Certificate;
+class TrustStore;
+}  // namespace sluice::tls
+
 namespace sluice::config {
 
 // --- gateway: what belongs to the process ---
 
+enum class TlsProfile : uint8_t { kIntermediate, kModern };
+enum class TlsVersion : uint8_t { kTls12, kTls13 };
+enum class ClientCertificateMode : uint8_t { kOff, kOptional, kRequired };
+
+/// Who has to show a certificate.
+struct ClientCertificates {
+  std::vector<std::string> hosts;  // lower case; "*.suffix" for any depth below; empty: all
+  ClientCertificateMode mode = ClientCertificateMode::kRequired;
+  std::string ca;  // of `trust`
+  uint32_t depth = 4;
+  Origin origin;
+  static const Struct<ClientCertificates>& schema();
+};
+
+struct ListenerTls {
+  std::vector<std::string> certificates;  // empty: one that the gateway has signed itself
+  std::vector<ClientCertificates> client_certificates;
+  TlsProfile profile = TlsProfile::kIntermediate;
+  std::vector<TlsVersion> versions;  // empty, like the next two: the profile's
+  std::vector<std::string> ciphers;
+  std::vector<std::string> groups;
+  bool strict_sni = false;
+  std::vector<std::string> ticket_keys;  // files, the newest first; empty: keys of our own
+  std::vector<std::string> loaded_ticket_keys;  // their bytes
+  Origin origin;
+  static const Struct<ListenerTls>& schema();
+};
+enum class ListenerProtocol : uint8_t { kTcp, kUdp };
+/// Whose connections begin with a header of the PROXY protocol.
+enum class ListenerProxyProtocol : uint8_t { kOff, kTrusted, kRequired };
+
 struct Listener {
   std::string name;
   Address address;
+  std::optional<ListenerTls> tls = {};
+  bool redirect_https = false;
+  uint16_t https_port = 0;  // of the redirect; 0: that of the first listener with TLS
+  ListenerProtocol protocol = ListenerProtocol::kTcp;
+  ListenerProxyProtocol proxy_protocol = ListenerProxyProtocol::kOff;
+  ByteSize waiting{};  // datagrams that wait in the kernel, of `protocol: udp`; 0: as the system has it
   bool http2 = true;
   Origin origin;
   static const Struct<Listener>& schema();
@@ -115,10 +158,41 @@ struct InnerAccessLog {
   static const Struct<InnerAccessLog>& schema();
 };
 
+// --- certificates and whom to trust ---
+
+/// Paths are relative to the document's folder until it is loaded.
+struct Certificate {
+  std::string cert;
+  std::string key;
+  std::string ocsp;  // empty: nothing is stapled
+  Origin origin;
+  std::shared_ptr<const tls::Certificate> loaded;
+  static const Struct<Certificate>& schema();
+};
+
+struct Trust {
+  std::string ca;
+  std::string crl;  // empty: nothing is looked up
+  Origin origin;
+  std::shared_ptr<const tls::TrustStore> loaded;
+  static const Struct<Trust>& schema();
+};
+
 // --- upstreams ---
+
+struct UpstreamTls {
+  std::string ca;  // of `trust`; empty: the system's
+  bool verify = true;
+  std::string sni;          // empty: the target's host
+  std::string certificate;  // what we show; empty: none
+  Origin origin;
+  static const Struct<UpstreamTls>& schema();
+};
 
 enum class Balance : uint8_t { kRoundRobin };
 enum class UpstreamProtocol : uint8_t { kAuto, kH1 };
+/// The header that connections to an upstream begin with.
+enum class UpstreamProxyProtocol : uint8_t { kOff, kV1, kV2 };
 
 struct Target {
   TargetUrl url;
@@ -162,10 +236,41 @@ struct Upstream {
   Balance balance = Balance::kRoundRobin;
   UpstreamProtocol protocol = UpstreamProtocol::kAuto;
   UpstreamHost host;
+  UpstreamTls tls;
+  UpstreamProxyProtocol proxy_protocol = UpstreamProxyProtocol::kOff;
   UpstreamTimeouts timeouts;
   Retry retry;
   Origin origin;
   static const Struct<Upstream>& schema();
+};
+
+// --- streams: TCP, TLS and UDP that is not HTTP ---
+
+enum class StreamTls : uint8_t { kPassthrough, kTerminate };
+
+struct StreamTimeouts {
+  std::optional<Duration> idle;  // absent: an hour; of UDP a minute
+  static const Struct<StreamTimeouts>& schema();
+};
+
+struct StreamLimits {
+  uint32_t connections = 0;    // 0: as many as the gateway has
+  uint32_t sessions = 10'000;  // of UDP
+  uint32_t datagram = 65'535;  // bytes
+  uint32_t responses = 0;      // datagrams from the target that end a session; 0: none do
+  static const Struct<StreamLimits>& schema();
+};
+
+struct Stream {
+  std::string listener;
+  std::vector<std::string> sni;  // lower case; "*.suffix" for any depth below; empty: the whole listener
+  std::optional<StreamTls> tls;
+  std::string upstream;
+  StreamTimeouts timeouts;
+  StreamLimits limits;
+  InnerAccessLog access_log;
+  Origin origin;
+  static const Struct<Stream>& schema();
 };
 
 // --- APIs and routes ---
@@ -269,12 +374,16 @@ struct Document {
   uint32_t version = 1;
   std::vector<std::string> include;
   Gateway gateway;
+  Map<Trust> trust;
+  Map<Certificate> certificates;
   Map<Upstream> upstreams;
+  Map<Stream> streams;
   Map<PolicyList> chains;
   PolicyList policies;
   Map<Api> apis;
   Map<Consumer> consumers;
 
+  WallTime loaded_at{};                 // filled in by the loader, as the next one
   std::vector<std::string> file_names;  // by `Origin::file`; filled in by the loader
   /// "file:line:column" of an entity, for messages after loading.
   std::string describe(const Origin& origin) const;

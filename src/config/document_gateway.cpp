@@ -13,6 +13,22 @@ const Struct<Listener>& Listener::schema() {
           .required()
           .field("address", &Listener::address, "`IP:PORT`; port 0 takes any free one.")
           .required()
+          .field("tls", &Listener::tls, "Speak TLS; `{}` will do for trying things out.")
+          .field("redirect_https", &Listener::redirect_https,
+                 "Send every request to `https://` with 308, but for `/.well-known/acme-challenge/`.")
+          .field("https_port", &Listener::https_port,
+                 "The port that it sends to; that of the first listener with TLS when left out.")
+          .range(1, 65535)
+          .field("protocol", &Listener::protocol,
+                 "`tcp`: connections, of HTTP or of a stream. `udp`: datagrams, for a stream.")
+          .field("proxy_protocol", &Listener::proxy_protocol,
+                 "Whether connections begin with a PROXY header (version 1 or 2) that names the client. "
+                 "`trusted`: those of `trusted_proxies`, and no others. `required`: those of "
+                 "`trusted_proxies`, and no others are served.")
+          .field("waiting", &Listener::waiting,
+                 "How many bytes of datagrams may wait in the kernel for a worker; more are lost. 0: as the "
+                 "system has it.")
+          .range(0, 1 << 30)
           .field("http2", &Listener::http2,
                  "Whether HTTP/2 is spoken beside HTTP/1.1; in cleartext with clients that begin with it.");
   return schema;
@@ -112,7 +128,7 @@ const Struct<Gateway>& Gateway::schema() {
           .field("io", &Gateway::io, "How the kernel is asked for I/O; `auto` takes the best there is.")
           .field("status", &Gateway::status, "The status address.")
           .field("trusted_proxies", &Gateway::trusted_proxies,
-                 "Networks whose `X-Forwarded-*` fields are believed.")
+                 "Networks whose `X-Forwarded-*` fields and PROXY headers are believed.")
           .field("limits", &Gateway::limits, "What clients may bring.")
           .field("timeouts", &Gateway::timeouts, "How long a client may take.")
           .field("drain", &Gateway::drain, "How the process goes.")

@@ -16,6 +16,29 @@ struct EnumTraits<IoBackend> {
       {"auto", IoBackend::kAuto}, {"epoll", IoBackend::kEpoll}, {"io_uring", IoBackend::kUring}};
 };
 template <>
+struct EnumTraits<ListenerProtocol> {
+  static constexpr EnumName<ListenerProtocol> kNames[] = {{"tcp", ListenerProtocol::kTcp},
+                                                          {"udp", ListenerProtocol::kUdp}};
+};
+template <>
+struct EnumTraits<ListenerProxyProtocol> {
+  static constexpr EnumName<ListenerProxyProtocol> kNames[] = {
+      {"off", ListenerProxyProtocol::kOff},
+      {"trusted", ListenerProxyProtocol::kTrusted},
+      {"required", ListenerProxyProtocol::kRequired}};
+};
+template <>
+struct EnumTraits<UpstreamProxyProtocol> {
+  static constexpr EnumName<UpstreamProxyProtocol> kNames[] = {{"off", UpstreamProxyProtocol::kOff},
+                                                               {"v1", UpstreamProxyProtocol::kV1},
+                                                               {"v2", UpstreamProxyProtocol::kV2}};
+};
+template <>
+struct EnumTraits<StreamTls> {
+  static constexpr EnumName<StreamTls> kNames[] = {{"passthrough", StreamTls::kPassthrough},
+                                                   {"terminate", StreamTls::kTerminate}};
+};
+template <>
 struct EnumTraits<AccessLogFormat> {
   static constexpr EnumName<AccessLogFormat> kNames[] = {
       {"json", AccessLogFormat::kJson}, {"text", AccessLogFormat::kText}, {"off", AccessLogFormat::kOff}};
@@ -37,6 +60,23 @@ template <>
 struct EnumTraits<UpstreamProtocol> {
   static constexpr EnumName<UpstreamProtocol> kNames[] = {
       {"auto", UpstreamProtocol::kAuto}, {"h1", UpstreamProtocol::kH1}, {"h2", {}, true}, {"h2c", {}, true}};
+};
+template <>
+struct EnumTraits<TlsProfile> {
+  static constexpr EnumName<TlsProfile> kNames[] = {{"intermediate", TlsProfile::kIntermediate},
+                                                    {"modern", TlsProfile::kModern}};
+};
+template <>
+struct EnumTraits<TlsVersion> {
+  static constexpr EnumName<TlsVersion> kNames[] = {{"tls1.2", TlsVersion::kTls12},
+                                                    {"tls1.3", TlsVersion::kTls13}};
+};
+template <>
+struct EnumTraits<ClientCertificateMode> {
+  static constexpr EnumName<ClientCertificateMode> kNames[] = {
+      {"off", ClientCertificateMode::kOff},
+      {"optional", ClientCertificateMode::kOptional},
+      {"required", ClientCertificateMode::kRequired}};
 };
 template <>
 struct EnumTraits<RepeatedSlash> {

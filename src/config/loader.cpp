@@ -41,6 +41,10 @@ class Loader {
     expand_chains(result_.document, nodes_, diagnostics_);
     validate_policies(result_.document, diagnostics_);
     validate_document(result_.document, nodes_, diagnostics_);
+    result_.document.loaded_at = options_.environment.now();
+    load_certificates(result_.document, nodes_, options_.environment, options_.strict_expiry, diagnostics_,
+                      result_.certificate_files);
+    validate_streams(result_.document, nodes_, diagnostics_);
     for (size_t i = 0; i < diagnostics_.sources().size(); ++i)
       result_.document.file_names.push_back(diagnostics_.sources().name(static_cast<uint32_t>(i)));
     diagnostics_.sort();
@@ -67,6 +71,7 @@ class Loader {
     const StructBase::Part whole{Document::schema(), &part};
     // An included file need not repeat the version.
     StructBase::read_parts(*root, {&whole, 1}, reader, included_at == nullptr);
+    resolve_paths(part, folder);
     merge(part, *root);
     if (const Node* include = root->find("include")) load_includes(part.include, *include, folder, depth);
   }
@@ -118,6 +123,20 @@ class Loader {
     }
   }
 
+  /// The files that entities name are where their document is.
+  static void resolve_paths(Document& part, const std::string& folder) {
+    const auto resolve = [&](std::string& path) {
+      if (!path.empty()) path = join_path(folder, path);
+    };
+    for (auto& [name, certificate] : part.certificates)
+      for (std::string* path : {&certificate.cert, &certificate.key, &certificate.ocsp}) resolve(*path);
+    for (auto& [name, trust] : part.trust)
+      for (std::string* path : {&trust.ca, &trust.crl}) resolve(*path);
+    for (Listener& listener : part.gateway.listen)
+      if (listener.tls)
+        for (std::string& path : listener.tls->ticket_keys) resolve(path);
+  }
+
   void merge(Document& part, const Node& root) {
     Document& whole = result_.document;
     if (const Node* gateway = root.find("gateway");
@@ -127,8 +146,12 @@ class Loader {
     if (const Node* policies = root.find("policies");
         policies && first_time(nodes_.policies, *policies, "policies"))
       whole.policies = std::move(part.policies);
+    merge_map("trust", trust_, whole.trust, nodes_.trust, part.trust, root.find("trust"));
+    merge_map("certificate", certificates_, whole.certificates, nodes_.certificates, part.certificates,
+              root.find("certificates"));
     merge_map("upstream", upstreams_, whole.upstreams, nodes_.upstreams, part.upstreams,
               root.find("upstreams"));
+    merge_map("stream", streams_, whole.streams, nodes_.streams, part.streams, root.find("streams"));
     merge_map("chain", chains_, whole.chains, nodes_.chains, part.chains, root.find("chains"));
     merge_map("API", apis_, whole.apis, nodes_.apis, part.apis, root.find("apis"));
     merge_map("consumer", consumers_, whole.consumers, nodes_.consumers, part.consumers,
@@ -172,7 +195,10 @@ class Loader {
   std::vector<std::unique_ptr<Arena>> arenas_;
   size_t documents_ = 0;
   WrittenNodes nodes_;
+  Places trust_;
+  Places certificates_;
   Places upstreams_;
+  Places streams_;
   Places chains_;
   Places apis_;
   Places consumers_;

@@ -25,13 +25,16 @@ struct LoadOptions {
   const PolicyCatalog* catalog = nullptr;  // nullptr: there are no policies
   Environment environment = Environment::system();
   size_t max_files = 1000;  // with those that `include` names
+  /// An expired certificate is an error, and not a warning: for who asks whether all is well, and not for who
+  /// has to go on serving the others.
+  bool strict_expiry = false;
 };
 
 struct LoadResult {
   Document document;  // means nothing unless `ok()`
   Diagnostics diagnostics;
   std::vector<std::string> files;  // all that were read or tried: documents and `${file:}`; for --watch
-
+  std::vector<std::string> certificate_files;  // likewise: certificates, keys and what belongs to them
   std::vector<std::string> patterns;  // of `include`: a new file may fit one; for --watch too
 
   bool ok() const { return !diagnostics.has_errors(); }

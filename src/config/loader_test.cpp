@@ -218,14 +218,13 @@ TEST(Loader, UpstreamMistakesAreRefused) {
       {"targets: []", "1:42 `targets` needs at least 1 item"},
       {"balance: p2c, targets: [http://h]", "1:42 `p2c` is not supported in this version"},
       {"protocol: h2c, targets: [http://h]", "1:43 `h2c` is not supported in this version"},
-      {"targets: [https://h]",
-       "1:43 TLS to upstreams (`https://`) is not supported in this version; use `http://`"},
       {"targets: [ { url: http://h, weight: 0 } ]", "1:42 no target takes requests: all weights are 0"},
       {"targets: [http://h], retry: { on: [rest] }",
        "1:68 expected `connect_failure`, `reset`, `timeout` or a status from 400 to 599; did you mean "
        "`reset`?"},
       {"targets: [http://h], retry: { attempts: 0 }", "1:73 `attempts` must be from 1 to 10"},
-      {"targets: [http://h], tls: {}", "1:54 unknown key `tls`"}};
+      {"targets: [https://h], tls: { ca: x }", "1:66 there is no entry `x` in `trust`"},
+      {"targets: [https://h], tls: { certificate: x }", "1:75 there is no entry `x` in `certificates`"}};
   for (const auto& [fields, problem] : kCases) {
     const auto result = load_sample("{ version: 1, upstreams: { u: { " + std::string(fields) + " } } }");
     ASSERT_EQ(result.diagnostics.problems().size(), 1u) << result.diagnostics.render_text();

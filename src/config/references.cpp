@@ -166,7 +166,8 @@ Environment Environment::system() {
                 return value ? std::optional<std::string>(value) : std::nullopt;
               },
           .read_file = read_system_file,
-          .glob = system_glob};
+          .glob = system_glob,
+          .now = [] { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }};
 }
 
 Environment Environment::empty() {
@@ -174,7 +175,8 @@ Environment Environment::empty() {
           .read_file = [](const std::string&, size_t) -> std::expected<std::string, std::string> {
             return std::unexpected(std::string("there are no files here"));
           },
-          .glob = [](const std::string&) { return std::vector<std::string>(); }};
+          .glob = [](const std::string&) { return std::vector<std::string>(); },
+          .now = [] { return WallTime(); }};
 }
 
 void resolve_references(Node& root, std::string_view folder, const Environment& environment, Arena& arena,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/arena.h"
+#include "base/time.h"
 #include "config/diagnostics.h"
 #include "config/node.h"
 
@@ -22,6 +23,8 @@ struct Environment {
   std::function<std::expected<std::string, std::string>(const std::string& path, size_t limit)> read_file;
   /// Paths that fit a pattern, sorted.
   std::function<std::vector<std::string>(const std::string& pattern)> glob;
+  /// For what expires.
+  std::function<WallTime()> now = [] { return WallTime(); };
 
   /// The process's own.
   static Environment system();

@@ -43,19 +43,6 @@ bool is_body_path(std::string_view text) {
   return true;
 }
 
-/// A name in lower case, `*.suffix`, or an IP address; without a port.
-bool is_host_pattern(std::string_view text) {
-  if (text.starts_with('['))
-    return text.ends_with(']') && text.size() > 2 && parse_ip(text.substr(1, text.size() - 2));
-  if (text.starts_with("*.")) text.remove_prefix(2);
-  if (text.empty() || text.size() > 253 || text.front() == '.' || text.back() == '.' ||
-      text.find("..") != text.npos)
-    return false;
-  return std::ranges::all_of(text, [](char c) {
-    return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '_' || c == '.';
-  });
-}
-
 class Validator {
  public:
   Validator(Document& document, const WrittenNodes& nodes, Diagnostics& diagnostics)
@@ -65,6 +52,8 @@ class Validator {
       upstream_names_.push_back(upstream.first);
     }
     for (const Listener& listener : document.gateway.listen) listener_names_.push_back(listener.name);
+    for (const auto& trust : document.trust) trust_names_.push_back(trust.first);
+    for (const auto& certificate : document.certificates) certificate_names_.push_back(certificate.first);
   }
 
   void run() {
@@ -90,20 +79,75 @@ class Validator {
     for (size_t i = 0; i < document_.gateway.listen.size(); ++i) {
       const Listener& listener = document_.gateway.listen[i];
       const Node& node = item_or(list, i);
+      check_listener_tls(listener, i, node);
       if (!listener.name.empty() && !by_name.emplace(listener.name, &listener).second)
         error(member_or(node, "name"), "duplicate-name",
               "the listener `" + listener.name + "` is already defined at " +
                   place(by_name[listener.name]->origin));
       if (listener.address.host.empty() || listener.address.port == 0) continue;
+      // TCP and UDP have ports of their own.
+      const std::string address = to_text(listener.address);
+      const bool udp = listener.protocol == ListenerProtocol::kUdp;
       const auto [taken, added] =
-          by_address.emplace(to_text(listener.address), "the listener `" + listener.name + "`");
+          by_address.emplace((udp ? "udp " : "") + address, "the listener `" + listener.name + "`");
       if (!added)
         error(member_or(node, "address"), "duplicate-address",
-              "`" + taken->first + "` is already taken by " + taken->second);
+              "`" + address + "` is already taken by " + taken->second);
+    }
+  }
+
+  void check_named(std::string_view kind, const NameList& known, const std::string& name, const Node& at) {
+    if (std::ranges::find(known, name) != known.end()) return;
+    error(at, kind == "trust" ? "unknown-trust" : "unknown-certificate",
+          "there is no entry `" + name + "` in `" + (kind == "trust" ? "trust" : "certificates") + "`" +
+              suggest(name, known));
+  }
+
+  void check_listener_tls(const Listener& listener, size_t number, const Node& node) {
+    if (!listener.tls) {
+      if (listener.redirect_https) check_redirect(listener, node);
+      return;
+    }
+    if (listener.redirect_https)
+      error(member_or(node, "redirect_https"), "exclusive-keys",
+            "`redirect_https` is for listeners without `tls`");
+    const Node& tls = member_or(node, "tls");
+    const Node& names = member_or(tls, "certificates");
+    for (size_t i = 0; i < listener.tls->certificates.size(); ++i)
+      check_named("certificate", certificate_names_, listener.tls->certificates[i], item_or(names, i));
+    const Node& rules = member_or(tls, "client_certificates");
+    for (size_t i = 0; i < listener.tls->client_certificates.size(); ++i) {
+      ClientCertificates& rule = document_.gateway.listen[number].tls->client_certificates[i];
+      const Node& written = item_or(rules, i);
+      if (!rule.ca.empty()) check_named("trust", trust_names_, rule.ca, member_or(written, "ca"));
+      check_hosts(rule.hosts, member_or(written, "hosts"));
+    }
+  }
+
+  void check_redirect(const Listener& listener, const Node& node) {
+    const auto& listen = document_.gateway.listen;
+    bool has_tls = std::ranges::any_of(listen, [](const Listener& other) { return other.tls.has_value(); });
+    if (!has_tls && listener.https_port == 0)
+      error(member_or(node, "redirect_https"), "no-tls-listener",
+            "there is no listener with `tls` to redirect to; give `https_port` when something else serves it");
+  }
+
+  void check_hosts(std::vector<std::string>& hosts, const Node& list) {
+    for (size_t i = 0; i < hosts.size(); ++i) {
+      hosts[i] = ascii::to_lower(hosts[i]);
+      if (!is_host_pattern(hosts[i]))
+        error(item_or(list, i), "invalid-value", "expected a host name, or `*.suffix`, without a port");
     }
   }
 
   void check_upstream(const Upstream& upstream, const Node& node) {
+    const Node& tls = member_or(node, "tls");
+    if (!upstream.tls.ca.empty()) check_named("trust", trust_names_, upstream.tls.ca, member_or(tls, "ca"));
+    if (!upstream.tls.certificate.empty())
+      check_named("certificate", certificate_names_, upstream.tls.certificate, member_or(tls, "certificate"));
+    if (node.find("tls") &&
+        std::ranges::none_of(upstream.targets, [](const Target& target) { return target.url.tls(); }))
+      diagnostics_.warning(tls, "unused-tls", "no target of this upstream is `https://`");
     if (upstream.targets.empty()) return;
     if (std::ranges::all_of(upstream.targets, [](const Target& target) { return target.weight == 0; }))
       error(member_or(node, "targets"), "no-weight", "no target takes requests: all weights are 0");
@@ -134,12 +178,7 @@ class Validator {
       if (std::ranges::find(listener_names_, api.listeners[i]) == listener_names_.end())
         error(item_or(listeners, i), "unknown-listener",
               "there is no listener `" + api.listeners[i] + "`" + suggest(api.listeners[i], listener_names_));
-    const Node& hosts = member_or(node, "hosts");
-    for (size_t i = 0; i < api.hosts.size(); ++i) {
-      api.hosts[i] = ascii::to_lower(api.hosts[i]);
-      if (!is_host_pattern(api.hosts[i]))
-        error(item_or(hosts, i), "invalid-value", "expected a host name, or `*.suffix`, without a port");
-    }
+    check_hosts(api.hosts, member_or(node, "hosts"));
     check_api_path(api, member_or(node, "path"));
     check_destination(api.upstream, api.split, node);
     const bool has_destination = node.find("upstream") || node.find("split");
@@ -283,10 +322,24 @@ class Validator {
   Diagnostics& diagnostics_;
   std::unordered_set<std::string_view> upstreams_;
   NameList upstream_names_;
+  NameList trust_names_;
+  NameList certificate_names_;
   NameList listener_names_;
 };
 
 }  // namespace
+
+bool is_host_pattern(std::string_view text) {
+  if (text.starts_with('['))
+    return text.ends_with(']') && text.size() > 2 && parse_ip(text.substr(1, text.size() - 2));
+  if (text.starts_with("*.")) text.remove_prefix(2);
+  if (text.empty() || text.size() > 253 || text.front() == '.' || text.back() == '.' ||
+      text.find("..") != text.npos)
+    return false;
+  return std::ranges::all_of(text, [](char c) {
+    return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '_' || c == '.';
+  });
+}
 
 void validate_document(Document& document, const WrittenNodes& nodes, Diagnostics& diagnostics) {
   Validator(document, nodes, diagnostics).run();

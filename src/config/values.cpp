@@ -212,18 +212,23 @@ std::string to_text(const IpPrefix& prefix) {
 }
 
 Parsed<TargetUrl> parse_target_url(std::string_view text) {
-  constexpr std::string_view kScheme = "http://";
-  if (text.starts_with("https://"))
-    return because("TLS to upstreams (`https://`) is not supported in this version; use `http://`");
-  if (!text.starts_with(kScheme)) return malformed();
-  text.remove_prefix(kScheme.size());
+  TargetUrl url;
+  const auto take_scheme = [&](TargetScheme scheme) {
+    const std::string_view name = scheme_text(scheme);
+    if (!text.starts_with(name) || !text.substr(name.size()).starts_with("://")) return false;
+    text.remove_prefix(name.size() + 3);
+    url.scheme = scheme;
+    return true;
+  };
+  if (!take_scheme(TargetScheme::kHttp) && !take_scheme(TargetScheme::kHttps) &&
+      !take_scheme(TargetScheme::kTcp) && !take_scheme(TargetScheme::kUdp))
+    return malformed();
   if (text.find_first_of("?#") != text.npos) return because("a target has no query and no fragment");
   const auto path_at = text.find('/');
   std::string_view host = text.substr(0, path_at);
   std::string_view path = path_at == text.npos ? std::string_view() : text.substr(path_at);
   if (host.find('@') != host.npos) return because("a target has no user name or password");
 
-  TargetUrl url;
   std::string_view port;
   bool has_port = false;
   if (host.starts_with('[')) {
@@ -249,6 +254,11 @@ Parsed<TargetUrl> parse_target_url(std::string_view text) {
     if (!number || *number == 0) return because("the port is not a number from 1 to 65535");
     url.port = *number;
   }
+  if (url.scheme == TargetScheme::kHttps && !has_port) url.port = 443;
+  if (url.scheme == TargetScheme::kTcp || url.scheme == TargetScheme::kUdp) {
+    if (!has_port) return because("a `tcp://` or `udp://` target needs its port");
+    if (!path.empty()) return because("a `tcp://` or `udp://` target has no path");
+  }
   for (char c : path)
     if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == '\\')
       return because("the base path has characters that must be percent-encoded");
@@ -260,6 +270,22 @@ Parsed<TargetUrl> parse_target_url(std::string_view text) {
 
 std::string authority(const TargetUrl& url) { return to_text(Address{url.host, url.port}); }
 
-std::string to_text(const TargetUrl& url) { return "http://" + authority(url) + url.base_path; }
+std::string_view scheme_text(TargetScheme scheme) {
+  switch (scheme) {
+    case TargetScheme::kHttp:
+      return "http";
+    case TargetScheme::kHttps:
+      return "https";
+    case TargetScheme::kTcp:
+      return "tcp";
+    case TargetScheme::kUdp:
+      return "udp";
+  }
+  return {};
+}
+
+std::string to_text(const TargetUrl& url) {
+  return std::string(scheme_text(url.scheme)) + "://" + authority(url) + url.base_path;
+}
 
 }  // namespace sluice::config

@@ -65,11 +65,17 @@ struct IpPrefix {
 Parsed<IpPrefix> parse_ip_prefix(std::string_view text);
 std::string to_text(const IpPrefix& prefix);
 
-/// Where an upstream's server is: `http://host[:port][/base/path]`.
+/// What a target speaks: HTTP, or whatever a stream carries.
+enum class TargetScheme : uint8_t { kHttp, kHttps, kTcp, kUdp };
+std::string_view scheme_text(TargetScheme scheme);
+
+/// Where an upstream's server is: `http://host[:port][/base/path]`, `tcp://host:port` or `udp://host:port`.
 struct TargetUrl {
   std::string host;  // a name in lower case, or an IP address without brackets
   uint16_t port = 80;
   std::string base_path;  // empty, or "/x/y" without a slash at its end
+  TargetScheme scheme = TargetScheme::kHttp;
+  bool tls() const { return scheme == TargetScheme::kHttps; }
   friend bool operator==(const TargetUrl&, const TargetUrl&) = default;
 };
 Parsed<TargetUrl> parse_target_url(std::string_view text);

@@ -72,8 +72,8 @@ TEST(Values, TargetsAreHttpUrls) {
   EXPECT_EQ(parse_target_url("http://Users.local").value(), (TargetUrl{"users.local", 80, ""}));
   EXPECT_EQ(parse_target_url("http://h:1/base/x/").value(), (TargetUrl{"h", 1, "/base/x"}));
   EXPECT_EQ(parse_target_url("http://[::1]:9/").value(), (TargetUrl{"::1", 9, ""}));
-  EXPECT_THAT(parse_target_url("https://h").error(),
-              HasSubstr("TLS to upstreams (`https://`) is not supported"));
+  EXPECT_EQ(parse_target_url("https://h").value(), (TargetUrl{"h", 443, "", TargetScheme::kHttps}));
+  EXPECT_EQ(to_text(parse_target_url("https://h:1/x").value()), "https://h:1/x");
   for (std::string_view text : {"", "h:1", "ftp://h", "http://", "http://:80", "http://h:0", "http://h:x",
                                 "http://h:", "http://u@h", "http://h?x", "http://h#x", "http://a b",
                                 "http://h/a b", "http://[::1", "http://[h]:1", "http://::1:80"})

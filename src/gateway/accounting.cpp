@@ -1,4 +1,5 @@
 // The end of an exchange: what is counted and what is logged.
+#include "gateway/tunnel.h"
 #include "gateway/worker.h"
 
 namespace sluice::gateway {
@@ -51,6 +52,23 @@ void Worker::account(Exchange& exchange) {
   }
 
   if (!log_ || !(plan ? plan->log : snapshot_->unmatched->log)) return;
+  const telemetry::AccessRecord record = record_of(exchange, status, error_by);
+  if (exchange.tunnel)
+    exchange.tunnel->keep(record);
+  else
+    log(record);
+}
+
+void Worker::log(const telemetry::AccessRecord& record) {
+  log_->write(record);
+  log_flush_.line_written();
+}
+
+telemetry::AccessRecord Worker::record_of(Exchange& exchange, uint16_t status, ErrorBy error_by) const {
+  const http::ServerExchange& server = exchange.server;
+  const RoutePlan* plan = exchange.plan;
+  Duration total = loop_.now() - server.began;
+  Duration upstream = std::min(exchange.upstream.time, total);
   const http::Request& request = exchange.request;
   telemetry::AccessRecord record;
   record.time = loop_.wall_now() - total;
@@ -82,6 +100,25 @@ void Worker::account(Exchange& exchange) {
   record.total = total;
   if (exchange.upstream.tries > 0) record.upstream_time = upstream;
   record.gateway_time = total - upstream;
+  record.revision = snapshot_->revision;
+  return record;
+}
+
+void Worker::account_tunnel(std::string_view how, uint64_t received, uint64_t sent) {
+  metrics_.add(websockets_.open, -1);
+  metrics_.add(websockets_ended_[how]);
+  metrics_.add(websockets_.received, received);
+  metrics_.add(websockets_.sent, sent);
+}
+
+void Worker::log_connection(telemetry::AccessRecord& record, uint16_t listener, const io::Address& peer,
+                            Duration total) {
+  if (!log_) return;
+  std::string client = peer.ip_text();
+  record.time = loop_.wall_now() - total;
+  record.listener = listener_name(listener);
+  record.client_address = client;
+  record.total = total;
   record.revision = snapshot_->revision;
   log_->write(record);
   log_flush_.line_written();

@@ -11,6 +11,14 @@ namespace sluice::gateway {
 
 namespace {
 
+/// Where a listener with `redirect_https` sends requests.
+uint16_t https_port(const config::Gateway& gateway, const config::Listener& listener) {
+  if (listener.https_port) return listener.https_port;
+  for (const config::Listener& other : gateway.listen)
+    if (other.tls) return other.address.port;
+  return 443;
+}
+
 constexpr std::string_view kRouteless = "*";  // the route of an API without routes, in logs and metrics
 
 }  // namespace
@@ -63,7 +71,7 @@ class Compilation {
   const Snapshot* previous_;
   config::Diagnostics& diagnostics_;
   ContentDigest gateway_digest_;
-  std::unordered_map<std::string_view, std::shared_ptr<const Upstream>> upstreams_;
+  UpstreamsByName upstreams_;
   std::unordered_map<std::string_view, ContentDigest> upstream_digests_;
   std::unordered_map<std::string_view, uint16_t> listeners_;
   std::unordered_map<std::string_view, const std::shared_ptr<const ApiNode>*> previous_apis_;
@@ -75,6 +83,7 @@ std::unique_ptr<Compiled> Compilation::run() {
   auto next = std::make_shared<Snapshot>();
   compile_settings(*next);
   compile_upstreams();
+  compiler_.streams_.compile(document_, upstreams_, services_.metrics, *next);
   if (previous_)
     for (const auto& node : previous_->apis) previous_apis_.emplace(node->entry.spec.name, &node);
 
@@ -127,8 +136,27 @@ void Compilation::compile_settings(Snapshot& next) {
     // The loader has checked that it is an IP address.
     io::Address address =
         io::Address::parse_ip(listener.address.host, listener.address.port).value_or(io::Address{});
-    next.listeners.push_back({listener.name, number, address, listener.http2});
+    ListenerSettings& settings = next.listeners.emplace_back();
+    settings.name = listener.name;
+    settings.number = number;
+    settings.address = address;
+    settings.protocol = listener.protocol;
+    settings.proxy_protocol = listener.proxy_protocol;
+    settings.waiting_bytes = static_cast<uint32_t>(listener.waiting.bytes);
+    settings.http2 = listener.http2;
+    if (listener.tls) {
+      if (!compiler_.ticket_keys_) compiler_.ticket_keys_ = std::make_shared<tls::TicketKeys>();
+      next.ticket_keys = compiler_.ticket_keys_;
+      settings.tls = compiler_.tls_.listener(document_, listener, compiler_.ticket_keys_, diagnostics_);
+      settings.self_signed = listener.tls->certificates.empty();
+    }
+    if (listener.redirect_https) {
+      settings.redirect_port = https_port(gateway, listener);
+      next.redirects = true;
+    }
   }
+  for (const auto& [name, certificate] : document_.certificates)
+    if (certificate.loaded) next.certificates.push_back({name, certificate.loaded->not_after()});
 
   // All that every route inherits: what changes here changes them all.
   gateway_digest_ = combine(digest_of_struct(gateway), digest_of_struct(document_.policies));
@@ -137,13 +165,24 @@ void Compilation::compile_settings(Snapshot& next) {
 void Compilation::compile_upstreams() {
   for (const auto& [name, configured] : document_.upstreams) {
     ContentDigest digest = combine(digest_of(name), digest_of_struct(configured));
+    std::shared_ptr<const tls::ClientContext> tls;
+    ContentDigest tls_digest;
+    if (std::ranges::any_of(configured.targets, [](const auto& target) { return target.url.tls(); })) {
+      tls = compiler_.tls_.upstream(document_, configured, tls_digest, diagnostics_);
+      digest = combine(digest, tls_digest);
+    }
     upstream_digests_.emplace(name, digest);
     std::weak_ptr<const Upstream>& known = compiler_.known_upstreams_[digest];
     auto upstream = known.lock();
     if (!upstream) {
       std::vector<Target> targets;
       for (const config::Target& target : configured.targets) {
-        targets.push_back({.identity = compiler_.targets_.find_or_make(name, target.url),
+        TargetTls target_tls;
+        if (target.url.tls())
+          target_tls = {.context = tls,
+                        .server_name = configured.tls.sni.empty() ? target.url.host : configured.tls.sni,
+                        .key = fmt::format("{:x}.{:x}", tls_digest.high, tls_digest.low)};
+        targets.push_back({.identity = compiler_.targets_.find_or_make(name, target.url, target_tls),
                            .authority = config::authority(target.url),
                            .base_path = target.url.base_path,
                            .weight = target.weight});

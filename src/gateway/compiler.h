@@ -12,6 +12,8 @@
 #include "gateway/policy_types.h"
 #include "gateway/services.h"
 #include "gateway/snapshot.h"
+#include "gateway/stream/stream_compiler.h"
+#include "gateway/tls_compiler.h"
 #include "gateway/upstream.h"
 
 namespace sluice::gateway {
@@ -45,6 +47,9 @@ class Compiler {
   const PolicyTypes& policies_;
   const HandlerTypes& handlers_;
   TargetRegistry targets_;
+  TlsCompiler tls_;
+  std::shared_ptr<tls::TicketKeys> ticket_keys_;  // for the process's life, once a listener has TLS
+  StreamCompiler streams_;
   uint64_t revision_ = 0;
   std::vector<std::string> listener_names_;  // by number; a listener keeps its number for the process's life
   // Alive as long as a snapshot uses them; by digest.

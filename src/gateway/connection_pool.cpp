@@ -1,7 +1,10 @@
 #include "gateway/connection_pool.h"
 
+#include <fmt/format.h>
+
 #include "io/linked_token.h"
 #include "io/sleep.h"
+#include "telemetry/process_log.h"
 
 namespace sluice::gateway {
 
@@ -11,6 +14,13 @@ void UpstreamConnection::on_disturbed(bool) {
   // Whatever comes on an idle connection ends it: an end, or bytes that answer nothing.
   if (linked()) pool_.drop(*this);
 }
+
+http::ClientExchange& UpstreamConnection::start(const http::Limits& limits, Arena& arena) {
+  return http::h1::ClientExchange::start({pool_.loop_, *stream_, *this, reused_}, limits, arena);
+}
+
+void UpstreamConnection::on_exchange_end(bool reusable) { pool_.give_back(this, reusable); }
+void UpstreamConnection::end() { pool_.give_back(this, false); }
 
 ConnectionPool::ConnectionPool(io::Loop& loop, std::shared_ptr<TargetIdentity> target,
                                telemetry::WorkerMetrics& metrics, const Upstream& upstream)
@@ -45,7 +55,25 @@ UpstreamConnection* ConnectionPool::take_idle() {
   return nullptr;
 }
 
-io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToken& token, Duration timeout) {
+io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::open(io::Address address,
+                                                                       io::CancelToken& token,
+                                                                       std::string_view preface) {
+  auto stream = co_await loop_.connect(address, token);
+  if (!stream) co_return stream;
+  if (!preface.empty()) {
+    (*stream)->bind(token);
+    iovec piece{const_cast<char*>(preface.data()), preface.size()};
+    auto written = co_await (*stream)->write({&piece, 1});
+    if (!written) co_return std::unexpected(written.error());
+    (*stream)->unbind();
+  }
+  if (!target_->tls.context) co_return stream;
+  auto secured = co_await secure(std::move(*stream), token);
+  co_return secured;
+}
+
+io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToken& token, Duration timeout,
+                                                                  std::string_view preface) {
   const TargetIdentity::Addresses* published = target_->addresses();
   if (!published || published->empty()) co_return io::fail(io::ErrorCode::kUnresolved);
   TargetIdentity::Addresses addresses = *published;  // the list may be replaced while we wait
@@ -55,12 +83,12 @@ io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToke
     io::LinkedToken attempt(token);
     io::Deadline deadline(loop_, loop_.now() + timeout, attempt);
     metrics_.add(gauges_[PoolState::kConnecting], 1);
-    auto stream = co_await loop_.connect(addresses[(first + i) % addresses.size()], attempt);
+    auto stream = co_await open(addresses[(first + i) % addresses.size()], attempt, preface);
     metrics_.add(gauges_[PoolState::kConnecting], -1);
     if (stream) {
       ++lent_;
       metrics_.add(gauges_[PoolState::kActive], 1);
-      auto* connection = new UpstreamConnection(*this, std::move(*stream));
+      auto* connection = new UpstreamConnection(*this, std::move(*stream), !preface.empty());
       connection->stream_->observe(connection);
       co_return connection;
     }
@@ -71,11 +99,30 @@ io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToke
   co_return std::unexpected(error);
 }
 
+io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::secure(std::unique_ptr<io::Stream> stream,
+                                                                         io::CancelToken& token) {
+  const TargetTls& tls = target_->tls;
+  auto secured = tls.context->connect(loop_, std::move(stream), tls.server_name, sessions_);
+  secured->bind(token);
+  auto outcome = co_await secured->handshake();
+  secured->unbind();
+  if (outcome) co_return std::move(secured);
+  if (token.cancelled()) co_return io::fail(io::ErrorCode::kCancelled);
+  uint64_t suppressed = 0;
+  if (log_bound_.allows(loop_.now(), suppressed))
+    telemetry::log::warning("upstream target {}:{}: TLS handshake as {} failed: {} ({}){}", target_->host,
+                            target_->port, tls.server_name,
+                            tls::handshake_failure_text(outcome.error().failure), outcome.error().detail,
+                            suppressed ? fmt::format("; {} more like it were not logged", suppressed) : "");
+  co_return io::fail(io::ErrorCode::kUnsecured);
+}
+
 void ConnectionPool::give_back(UpstreamConnection* connection, bool reusable) {
   --lent_;
   metrics_.add(gauges_[PoolState::kActive], -1);
   connection->stream_->unbind();
-  bool keep = reusable && idle_time_ > Duration::zero() && !connection->stream_->dirty();
+  bool keep =
+      reusable && !connection->dedicated_ && idle_time_ > Duration::zero() && !connection->stream_->dirty();
   if (keep && idle_count_ >= kMaxIdle) {
     metrics_.add(full_);
     keep = false;

@@ -5,34 +5,47 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
+#include "gateway/log_bound.h"
 #include "gateway/upstream.h"
+#include "http/h1/client_exchange.h"
 #include "io/loop.h"
 #include "io/stream.h"
 #include "io/timer.h"
 #include "telemetry/metrics.h"
+#include "tls/client_context.h"
 
 namespace sluice::gateway {
 
 class ConnectionPool;
 
 /// A connection to a target. Lent to one exchange at a time.
-class UpstreamConnection final : public ListHook, private io::Stream::Observer {
+class UpstreamConnection final : public ListHook,
+                                 private io::Stream::Observer,
+                                 private http::h1::ClientExchange::Lender,
+                                 private http::ClientTunnel {
  public:
-  UpstreamConnection(ConnectionPool& pool, std::unique_ptr<io::Stream> stream)
-      : pool_(pool), stream_(std::move(stream)) {}
+  /// `dedicated`: for one client alone.
+  UpstreamConnection(ConnectionPool& pool, std::unique_ptr<io::Stream> stream, bool dedicated)
+      : pool_(pool), stream_(std::move(stream)), dedicated_(dedicated) {}
 
-  io::Stream& stream() { return *stream_; }
+  /// Starts the exchange that it was taken for; its end gives the connection back.
+  http::ClientExchange& start(const http::Limits& limits, Arena& arena);
+  io::Stream& stream() override { return *stream_; }
   /// It has carried an exchange before: the target may have closed it just now (RFC 9112, section 9.3.1).
   bool reused() const { return reused_; }
 
  private:
   friend class ConnectionPool;
   void on_disturbed(bool broken) override;
+  void on_exchange_end(bool reusable) override;
+  http::ClientTunnel& on_upgrade() override { return *this; }
+  void end() override;
 
   ConnectionPool& pool_;
   std::unique_ptr<io::Stream> stream_;
   Instant idle_since_{};
   bool reused_ = false;
+  const bool dedicated_;
 };
 
 /// Not thread-safe. Must outlive what it has lent.
@@ -51,8 +64,10 @@ class ConnectionPool final : private io::Timer {
   /// The idle connection that was used last, or null.
   UpstreamConnection* take_idle();
   /// A new one. Tries the target's addresses in turn until `timeout` has passed for each; kUnresolved when
-  /// its name has none.
-  io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout);
+  /// its name has none, kUnsecured when TLS failed. What is sent first may be given as `preface`, and lives until this returns: a PROXY
+  /// header, so that the connection is for one client alone and not kept.
+  io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout,
+                                                    std::string_view preface = {});
   /// Every connection taken comes back once; `reusable`: the last response was read to its end. Kept for
   /// `idle` then.
   void give_back(UpstreamConnection* connection, bool reusable);
@@ -62,6 +77,10 @@ class ConnectionPool final : private io::Timer {
 
  private:
   friend class UpstreamConnection;
+  io::Task<io::Result<std::unique_ptr<io::Stream>>> open(io::Address address, io::CancelToken& token,
+                                                         std::string_view preface);
+  io::Task<io::Result<std::unique_ptr<io::Stream>>> secure(std::unique_ptr<io::Stream> stream,
+                                                           io::CancelToken& token);
   void drop(UpstreamConnection& connection);
   void on_timer() override;
 
@@ -75,6 +94,8 @@ class ConnectionPool final : private io::Timer {
   size_t lent_ = 0;
   size_t next_address_ = 0;
   Duration idle_time_{};
+  tls::SessionSlot sessions_;  // of connections over TLS
+  LogBound log_bound_;
 };
 
 /// The pools of a worker, by TargetIdentity::slot.

@@ -3,6 +3,7 @@
 
 #include "gateway/client_address.h"
 #include "gateway/prefixed_body.h"
+#include "gateway/tunnel.h"
 #include "gateway/worker.h"
 #include "http/syntax.h"
 #include "http/transfer_errors.h"
@@ -207,6 +208,12 @@ io::Task<> Worker::handle(http::ServerExchange& server) {
     co_return;
   }
 
+  if ((server.security || snapshot_->redirects) && answer_by_listener(exchange)) {
+    co_await exchange.respond();
+    account(exchange);
+    co_return;
+  }
+
   // Which route. A body condition may need the beginning of the body.
   std::optional<PrefixedBody> prefixed;
   Verdict verdict = Routing(exchange, *snapshot_).decide(nullptr);
@@ -274,8 +281,16 @@ io::Task<> Worker::handle(http::ServerExchange& server) {
       co_await exchange.respond();
     }
   }
-  exchange.run_end_phase();
-  account(exchange);
+  if (exchange.tunnel && exchange.has_end_phase()) {
+    // A policy gives back at the end what it has taken for the exchange: that is when the tunnel ends.
+    account(exchange);
+    co_await exchange.tunnel->run();
+    server.tunnel.reset();
+    exchange.run_end_phase();
+  } else {
+    exchange.run_end_phase();
+    account(exchange);
+  }
   exchange.plan = nullptr;
   pins_.unpin(plan);
 }

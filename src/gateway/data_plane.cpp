@@ -16,6 +16,19 @@ constexpr Duration kNamesTime = std::chrono::seconds(2);
 /// After the drain's time is over: how long cancelled exchanges have to give back what they hold.
 constexpr Duration kCancelTime = std::chrono::seconds(3);
 
+/// Tries a listener's address for a moment.
+std::optional<io::Error> why_unavailable(io::Loop& loop, const ListenerSettings& listener) {
+  if (listener.protocol == config::ListenerProtocol::kUdp) {
+    auto probe = loop.open_datagrams(listener.address,
+                                     {.reuse_port = true, .waiting_bytes = 0, .remote = std::nullopt});
+    if (!probe) return probe.error();
+  } else {
+    auto probe = loop.listen(listener.address, {.reuse_port = true});
+    if (!probe) return probe.error();
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 DataPlane::DataPlane(io::Loop& loop, Services& services, io::Resolver& resolver, TargetRegistry& targets,
@@ -66,6 +79,7 @@ void DataPlane::start(Hosts workers, std::move_only_function<void(Outcome)> star
     worker->post([this, arrived](Worker& each) {
       loop_.post([arrived, outcome = each.listen()]() mutable { arrived(std::move(outcome)); });
     });
+  look_after_tls();
   scope_.spawn(await_names(arrived));
   scope_.spawn(keep_house());
 }
@@ -82,6 +96,23 @@ io::Task<> DataPlane::keep_house() {
     if (!slept) co_return;
     services_.credentials.collect();
     names_.collect();
+    look_after_tls();
+  }
+}
+
+/// Ticket keys that are due, and how long certificates last.
+void DataPlane::look_after_tls() {
+  if (snapshot_->ticket_keys) {
+    if (next_ticket_rotation_ == kNever) next_ticket_rotation_ = loop_.now() + tls::TicketKeys::kRotation;
+    if (loop_.now() >= next_ticket_rotation_) {
+      snapshot_->ticket_keys->rotate();
+      next_ticket_rotation_ += tls::TicketKeys::kRotation;
+    }
+  }
+  // One that the configuration names no more keeps its last value until the next start.
+  for (const CertificateExpiry& certificate : snapshot_->certificates) {
+    auto left = std::chrono::duration_cast<std::chrono::seconds>(certificate.not_after - loop_.wall_now());
+    metrics_.set(services_.metrics.certificate_expires(certificate.name), left.count());
   }
 }
 
@@ -92,13 +123,14 @@ io::Task<DataPlane::Outcome> DataPlane::prepare(const Compiled& next) {
   // left alone: the kernel would give a second socket its share of the connections, and closing it would
   // reset them.
   for (const ListenerSettings& listener : next.change.next->listeners) {
-    bool ours = std::ranges::any_of(snapshot_->listeners,
-                                    [&](const auto& known) { return known.address == listener.address; });
+    bool ours = std::ranges::any_of(snapshot_->listeners, [&](const auto& known) {
+      return known.address == listener.address && known.protocol == listener.protocol;
+    });
     if (ours) continue;
-    auto probe = loop_.listen(listener.address, {.reuse_port = true});
-    if (!probe)
+    auto unavailable = why_unavailable(loop_, listener);
+    if (unavailable)
       co_return std::unexpected(fmt::format("listener `{}` cannot listen on {}: {}", listener.name,
-                                            listener.address.text(), io::error_text(probe.error().code)));
+                                            listener.address.text(), io::error_text(unavailable->code)));
   }
   co_return Outcome{};
 }

@@ -69,6 +69,7 @@ class DataPlane {
  private:
   io::Task<> await_names(std::function<void(Outcome)> then);
   io::Task<> keep_house();
+  void look_after_tls();
   void activate_credentials(CompiledCredentials credentials);
   void worker_ended();
 
@@ -80,6 +81,7 @@ class DataPlane {
   std::shared_ptr<const Snapshot> snapshot_;
   Hosts workers_;
   size_t running_ = 0;
+  Instant next_ticket_rotation_ = kNever;
   bool ready_ = false;
   bool stopping_ = false;
   std::move_only_function<void(Outcome)> started_;

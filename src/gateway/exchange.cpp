@@ -1,5 +1,6 @@
 #include "gateway/exchange.h"
 
+#include "gateway/tunnel.h"
 #include "gateway/worker.h"
 #include "http/problem.h"
 
@@ -128,7 +129,8 @@ io::Task<http::SendOutcome> Exchange::respond() {
   return server.send(response, response_body, worker.download_bounds());
 }
 
-io::Task<http::SendOutcome> Exchange::respond_waiting() {
+/// From the policy that must wait on.
+io::Task<> Exchange::finish_response_phase() {
   bool done = false;
   while (!done) {
     std::optional<std::string> fault;
@@ -140,8 +142,35 @@ io::Task<http::SendOutcome> Exchange::respond_waiting() {
     if (fault) fault_in_response(*fault);
     done = run_response_phase();
   }
+}
+
+io::Task<http::SendOutcome> Exchange::respond_waiting() {
+  co_await finish_response_phase();
   auto outcome = co_await server.send(response, response_body, worker.download_bounds());
   co_return outcome;
+}
+
+io::Task<io::Stream*> Exchange::accept_tunnel() {
+  to_respond_ = plan ? began_ : 0;
+  if (!run_response_phase()) co_await finish_response_phase();
+  if (response.status != 101) {
+    co_await server.send(response, response_body, worker.download_bounds());
+    co_return nullptr;
+  }
+  auto* stream = co_await server.accept_tunnel(response);
+  co_return stream;
+}
+
+void Exchange::begin_tunnel(std::unique_ptr<Tunnel> of_connection) {
+  tunnel = of_connection.get();
+  server.tunnel = std::move(of_connection);
+}
+
+bool Exchange::has_end_phase() const {
+  if (!plan) return false;
+  const auto& links = plan->chain->links;
+  return std::any_of(links.begin(), links.begin() + static_cast<ptrdiff_t>(began_),
+                     [](const Chain::Link& link) { return link.hooks.end; });
 }
 
 void Exchange::run_end_phase() noexcept {

@@ -10,11 +10,13 @@
 #include "gateway/policy.h"
 #include "gateway/router/match.h"
 #include "http/server.h"
+#include "http/websocket/relay_rules.h"
 #include "store/credentials.h"
 #include "telemetry/access_log.h"
 
 namespace sluice::gateway {
 
+class Tunnel;
 class Worker;
 
 /// An error that the gateway makes itself; it becomes problem details (RFC 9457). Static texts.
@@ -23,6 +25,12 @@ struct Refusal {
   std::string_view code;
   std::string_view detail;
   telemetry::ErrorBy by = telemetry::ErrorBy::kGateway;
+};
+
+/// What a policy demands of a WebSocket.
+struct WebSocketRules {
+  http::websocket::RelayRules rules;
+  telemetry::Counter limited;  // one was ended for them
 };
 
 /// What the upstream's part of an exchange was, for log and metrics.
@@ -112,6 +120,15 @@ class Exchange {
 
   /// The response phase, then the response to the client. Exactly once.
   io::Task<http::SendOutcome> respond();
+  /// Instead, for a 101: the stream of what follows. Null: the client is gone, or a policy has put another
+  /// response in its place, which has been sent.
+  io::Task<io::Stream*> accept_tunnel();
+  /// After that: what the connection carries from now on.
+  void begin_tunnel(std::unique_ptr<Tunnel> tunnel);
+  /// What `begin_tunnel` was given; its owner is the connection.
+  Tunnel* tunnel = nullptr;
+  /// What a policy demands of the WebSocket that this may become; null: nothing. Lives as long as the plan.
+  const WebSocketRules* websocket = nullptr;
 
   // --- for the worker: the chain of `plan` ---
 
@@ -120,11 +137,14 @@ class Exchange {
   Step start_request_phase();
   Step continue_request_phase(Step decided);
   void run_end_phase() noexcept;
+  /// Whether a policy waits for the end phase.
+  bool has_end_phase() const;
 
  private:
   Step run_links();
   bool accept_decision(Step::Kind kind);
   bool run_response_phase();
+  io::Task<> finish_response_phase();
   io::Task<http::SendOutcome> respond_waiting();
   void fault_in_response(std::string_view what);
 

@@ -22,6 +22,10 @@ class ManualLoop final : public io::Loop {
   io::Task<io::Result<std::unique_ptr<io::Stream>>> connect(io::Address, io::CancelToken&) override {
     co_return io::fail(io::ErrorCode::kOther);
   }
+  io::Result<std::unique_ptr<io::DatagramSocket>> open_datagrams(const io::Address&,
+                                                                 const io::DatagramOptions&) override {
+    return io::fail(io::ErrorCode::kOther);
+  }
   void settle() {
     while (has_ready()) run_ready();
   }

@@ -22,7 +22,7 @@ namespace sluice::gateway {
 
 struct RuntimeOptions {
   std::vector<config::Input> inputs;
-  bool watch = false;              // reload when a file changes
+  bool watch = false;              // reload when a file changes; for certificates that is done anyway
   std::function<void()> on_ready;  // once, on the main loop, when the first configuration is active
 };
 
@@ -99,6 +99,7 @@ class Runtime {
   std::shared_ptr<const Snapshot> compile_base_;  // what the next compilation starts from
   std::vector<std::string> watched_files_;
   std::vector<std::string> watched_patterns_;
+  std::vector<std::string> watched_certificates_;  // also without `watch`
   FileStates watched_states_;
 
   std::thread signal_thread_;

@@ -45,10 +45,13 @@ void Runtime::start_compile_thread() {
 void Runtime::watch(const config::LoadResult& result) {
   watched_files_ = result.files;
   watched_patterns_ = result.patterns;
+  watched_certificates_ = result.certificate_files;
 }
 
 Runtime::FileStates Runtime::file_states() const {
   FileStates states;
+  for (const std::string& file : watched_certificates_) states[file] = file_state(file);
+  if (!options_.watch) return states;
   for (const std::string& file : watched_files_) states[file] = file_state(file);
   for (const std::string& pattern : watched_patterns_)
     for (std::string& file : config::Environment::system().glob(pattern)) states[std::move(file)];
@@ -79,13 +82,14 @@ void Runtime::run_compile_thread() {
   std::unique_lock lock(compile_mutex_);
   while (!compile_stop_) {
     auto wanted = [this] { return reload_requested_ || compile_stop_; };
-    if (options_.watch)
+    const bool watching = options_.watch || !watched_certificates_.empty();
+    if (watching)
       compile_wanted_.wait_for(lock, kWatchInterval, wanted);
     else
       compile_wanted_.wait(lock, wanted);
     if (compile_stop_) break;
     bool requested = std::exchange(reload_requested_, false);
-    if (options_.watch && files_changed()) requested = true;
+    if (watching && files_changed()) requested = true;
     if (!requested) continue;
     lock.unlock();
     auto loaded = std::make_unique<Loaded>(load());

@@ -12,10 +12,12 @@
 #include "gateway/connection_limits.h"
 #include "gateway/plan.h"
 #include "gateway/router/root_router.h"
+#include "gateway/stream/stream_plan.h"
 #include "http/limits.h"
 #include "http/serve.h"
 #include "http/server.h"
 #include "io/address.h"
+#include "tls/server_context.h"
 
 namespace sluice::gateway {
 
@@ -45,9 +47,23 @@ struct ListenerSettings {
   std::string name;
   uint16_t number = 0;  // the same for the process's life
   io::Address address;
+  config::ListenerProtocol protocol = config::ListenerProtocol::kTcp;
+  config::ListenerProxyProtocol proxy_protocol = config::ListenerProxyProtocol::kOff;
+  uint32_t waiting_bytes = 0;                   // of datagrams, in the kernel; 0: as the system has it
+  std::shared_ptr<const StreamRoutes> streams;  // null: HTTP alone
   bool http2 = true;
+  std::shared_ptr<const tls::ServerContext> tls;  // null: HTTP in the clear
+  bool self_signed = false;                       // what it shows is ours alone
+  /// Requests are sent to `https` on this port; 0: they are served.
+  uint16_t redirect_port = 0;
 
   http::Codec codec() const { return http2 ? http::Codec::kEither : http::Codec::kHttp1; }
+};
+
+/// For the metric that tells when a certificate expires.
+struct CertificateExpiry {
+  std::string name;
+  WallTime not_after;
 };
 
 struct Snapshot {
@@ -62,6 +78,9 @@ struct Snapshot {
   Duration stream_idle = std::chrono::minutes(5);
   std::vector<config::IpPrefix> trusted_proxies;
   std::vector<ListenerSettings> listeners;
+  bool redirects = false;  // one of `listeners` does
+  std::vector<CertificateExpiry> certificates;
+  std::shared_ptr<tls::TicketKeys> ticket_keys;  // of listeners with TLS that name none; null: there is none
 
   /// Whether an address is one of `trusted_proxies`.
   bool trusts(const io::Address& address) const;

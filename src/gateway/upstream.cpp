@@ -2,11 +2,17 @@
 
 #include <numeric>
 
+#include "io/proxy_protocol.h"
+
 namespace sluice::gateway {
 
 TargetIdentity::TargetIdentity(std::shared_ptr<SlotAllocator> slots, std::string target_host,
-                               uint16_t target_port)
-    : slot(slots->take()), host(std::move(target_host)), port(target_port), slots_(std::move(slots)) {
+                               uint16_t target_port, TargetTls target_tls)
+    : slot(slots->take()),
+      host(std::move(target_host)),
+      port(target_port),
+      tls(std::move(target_tls)),
+      slots_(std::move(slots)) {
   if (auto literal = io::Address::parse_ip(host, port)) {
     is_name_ = false;
     addresses_.store(new Addresses{*literal}, std::memory_order_release);
@@ -23,6 +29,7 @@ Upstream::Upstream(std::string upstream_name, const config::Upstream& configured
     : name(std::move(upstream_name)),
       targets(std::move(upstream_targets)),
       host(configured.host),
+      proxy_protocol(configured.proxy_protocol),
       timeouts(configured.timeouts),
       metrics(upstream_metrics),
       schedule_(smooth_schedule(targets)) {
@@ -38,6 +45,11 @@ Upstream::Upstream(std::string upstream_name, const config::Upstream& configured
     if (condition.kind == Kind::kTimeout) retry.on_timeout = true;
     if (condition.kind == Kind::kStatus) retry.statuses.push_back(condition.status);
   }
+}
+
+std::string Upstream::proxy_header(const io::Address& client, const io::Address& destination) const {
+  bool first = proxy_protocol == config::UpstreamProxyProtocol::kV1;
+  return io::write_proxy_header(first ? io::ProxyVersion::kV1 : io::ProxyVersion::kV2, client, destination);
 }
 
 std::vector<uint16_t> smooth_schedule(const std::vector<Target>& targets) {
@@ -68,11 +80,12 @@ std::vector<uint16_t> smooth_schedule(const std::vector<Target>& targets) {
 }
 
 std::shared_ptr<TargetIdentity> TargetRegistry::find_or_make(const std::string& upstream,
-                                                             const config::TargetUrl& url) {
+                                                             const config::TargetUrl& url,
+                                                             const TargetTls& tls) {
   std::lock_guard lock(mutex_);
-  auto& known = identities_[upstream + " " + config::authority(url)];
+  auto& known = identities_[upstream + " " + config::authority(url) + " " + tls.key + " " + tls.server_name];
   if (auto identity = known.lock()) return identity;
-  auto identity = std::make_shared<TargetIdentity>(slots_, url.host, url.port);
+  auto identity = std::make_shared<TargetIdentity>(slots_, url.host, url.port, tls);
   known = identity;
   return identity;
 }

@@ -15,15 +15,23 @@
 #include "gateway/plan.h"
 #include "io/address.h"
 #include "telemetry/families.h"
+#include "tls/client_context.h"
 
 namespace sluice::gateway {
+
+/// How a target is spoken to over TLS.
+struct TargetTls {
+  std::shared_ptr<const tls::ClientContext> context = nullptr;  // null: in the clear
+  std::string server_name = {};                                 // what the certificate must be for
+  std::string key = {};  // the same for the same settings: another key is another identity
+};
 
 /// The place that connections go to, shared by every configuration that names it for the same upstream.
 class TargetIdentity {
  public:
   using Addresses = std::vector<io::Address>;
 
-  TargetIdentity(std::shared_ptr<SlotAllocator> slots, std::string host, uint16_t port);
+  TargetIdentity(std::shared_ptr<SlotAllocator> slots, std::string host, uint16_t port, TargetTls tls = {});
   TargetIdentity(const TargetIdentity&) = delete;
   TargetIdentity& operator=(const TargetIdentity&) = delete;
   ~TargetIdentity();
@@ -31,6 +39,7 @@ class TargetIdentity {
   const uint32_t slot;  // in the workers' tables of pools
   const std::string host;
   const uint16_t port;
+  const TargetTls tls;
 
   /// Null until the name is resolved. A worker reads it while it is online (see EpochReader) and copies what
   /// it needs.
@@ -73,9 +82,15 @@ class Upstream {
   const std::string name;
   const std::vector<Target> targets;
   const config::UpstreamHost host;
+  const config::UpstreamProxyProtocol proxy_protocol;
   const config::UpstreamTimeouts timeouts;
   RetryRules retry;
   const telemetry::UpstreamMetrics metrics;
+
+  /// A connection to it begins with a header that names its client: it is for that client alone.
+  bool names_client() const { return proxy_protocol != config::UpstreamProxyProtocol::kOff; }
+  /// That header. `destination`: what the client had connected to.
+  std::string proxy_header(const io::Address& client, const io::Address& destination) const;
 
   /// The next target in smooth weighted round robin over the whole process: exact, whichever workers ask.
   /// Null when no target has a weight. Not `failed`, which was tried just now, unless there is no other.
@@ -101,7 +116,8 @@ inline constexpr size_t kMaxRound = 4096;
 /// Where identities live: used by the compiler and by whoever resolves names. Thread-safe.
 class TargetRegistry {
  public:
-  std::shared_ptr<TargetIdentity> find_or_make(const std::string& upstream, const config::TargetUrl& url);
+  std::shared_ptr<TargetIdentity> find_or_make(const std::string& upstream, const config::TargetUrl& url,
+                                               const TargetTls& tls = {});
   /// Before each compilation: what no configuration names any more.
   void forget_unused();
   /// Identities whose host is a name, alive now.
@@ -110,7 +126,7 @@ class TargetRegistry {
  private:
   std::mutex mutex_;
   std::shared_ptr<SlotAllocator> slots_ = std::make_shared<SlotAllocator>();
-  std::map<std::string, std::weak_ptr<TargetIdentity>> identities_;  // by upstream and authority
+  std::map<std::string, std::weak_ptr<TargetIdentity>> identities_;  // by upstream, authority and TLS
 };
 
 }  // namespace sluice::gateway

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "gateway/tunnel.h"
 #include "telemetry/process_log.h"
 
 namespace sluice::gateway {
@@ -21,6 +22,8 @@ Worker::Worker(io::Loop& loop, Services& services, std::unique_ptr<telemetry::Ac
       metrics_(metrics),
       refused_(services.metrics.refused()),
       limit_hits_(services.metrics.limit_hits()),
+      websockets_ended_(services.metrics.websockets_ended()),
+      websockets_(services.metrics.websockets()),
       log_(std::move(log)),
       epoch_(services.epochs),
       snapshot_(std::move(snapshot)),
@@ -46,7 +49,7 @@ void Worker::LogFlush::on_timer() { worker_.log_->flush(); }
 std::expected<void, std::string> Worker::listen() {
   const auto& wanted = snapshot_->listeners;
   auto same = [](const ListenerSettings& a, const ListenerSettings& b) {
-    return a.number == b.number && a.address == b.address;
+    return a.number == b.number && a.address == b.address && a.protocol == b.protocol;
   };
   for (auto& listening : listening_) {
     bool stays = std::any_of(wanted.begin(), wanted.end(),
@@ -55,18 +58,17 @@ std::expected<void, std::string> Worker::listen() {
   }
   forget_moved();
   for (const ListenerSettings& settings : wanted) {
-    auto open = std::find_if(listening_.begin(), listening_.end(), [&](const auto& listening) {
+    auto known = std::ranges::find_if(listening_, [&](const auto& listening) {
       return !listening->token.cancelled() && same(listening->settings, settings);
     });
-    if (open != listening_.end()) {
-      (*open)->acceptor.speak(settings.codec());
+    if (known != listening_.end()) {
+      (*known)->settings = settings;
       continue;
     }
-    auto listener = loop_.listen(settings.address, {.reuse_port = true});
-    if (!listener)
+    auto opened = open(settings);
+    if (!opened)
       return std::unexpected(fmt::format("listener `{}` cannot listen on {}: {}", settings.name,
-                                         settings.address.text(), io::error_text(listener.error().code)));
-    serve(std::move(*listener), settings);
+                                         settings.address.text(), io::error_text(opened.error().code)));
   }
   return {};
 }
@@ -76,24 +78,44 @@ void Worker::forget_moved() {
   for (size_t i = 0; i < listening_.size();) {
     auto moved = [&](const auto& newer) { return newer->settings.number == listening_[i]->settings.number; };
     auto behind = listening_.begin() + static_cast<std::ptrdiff_t>(i);
-    if (!listening_[i]->listener && std::any_of(behind + 1, listening_.end(), moved))
+    if (listening_[i]->closed() && std::any_of(behind + 1, listening_.end(), moved))
       listening_.erase(behind);
     else
       ++i;
   }
 }
 
-void Worker::serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings) {
+std::expected<void, io::Error> Worker::open(const ListenerSettings& settings) {
   auto listening = std::make_unique<Listening>(*this, settings);
-  listening->listener = std::move(listener);
-  listening->listener->bind(listening->token);
+  Listening& opened = *listening;
+  if (settings.protocol == config::ListenerProtocol::kUdp) {
+    auto socket = loop_.open_datagrams(
+        settings.address,
+        {.reuse_port = true, .waiting_bytes = settings.waiting_bytes, .remote = std::nullopt});
+    if (!socket) return std::unexpected(socket.error());
+    opened.datagrams =
+        std::make_unique<DatagramRelay>(*this, std::move(*socket), opened.settings, opened.token);
+    listening_.push_back(std::move(listening));
+    scope_.spawn(relay_datagrams(opened));
+    return {};
+  }
+  auto listener = loop_.listen(settings.address, {.reuse_port = true});
+  if (!listener) return std::unexpected(listener.error());
+  opened.listener = std::move(*listener);
+  opened.listener->bind(opened.token);
   listening_.push_back(std::move(listening));
-  scope_.spawn(accept_from(*listening_.back()));
+  scope_.spawn(accept_from(opened));
+  return {};
 }
 
 io::Task<> Worker::accept_from(Listening& listening) {
   co_await io::accept_connections(loop_, *listening.listener, listening.acceptor, listening.token);
   listening.listener.reset();
+}
+
+io::Task<> Worker::relay_datagrams(Listening& listening) {
+  co_await listening.datagrams->run();
+  listening.datagrams.reset();
 }
 
 void Worker::publish(const SnapshotChange& change) {
@@ -104,7 +126,15 @@ void Worker::publish(const SnapshotChange& change) {
 
 void Worker::drain() {
   for (auto& listening : listening_) listening->token.cancel(io::CancelReason::kDrain);
+  draining_ = true;
   connections_.for_each([](http::Connection& connection) { connection.drain(); });
+  tunnels_.for_each([](Tunnel& tunnel) { tunnel.drain(); });
+}
+
+void Worker::add_tunnel(Tunnel& tunnel) {
+  tunnels_.push_back(tunnel);
+  metrics_.add(websockets_.open, 1);
+  if (draining_) tunnel.drain();
 }
 
 void Worker::cancel_all(io::CancelReason reason) {

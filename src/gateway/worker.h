@@ -15,8 +15,9 @@
 #include "gateway/queue_delay.h"
 #include "gateway/services.h"
 #include "gateway/snapshot.h"
+#include "gateway/stream/datagram_relay.h"
+#include "gateway/stream/listener_acceptor.h"
 #include "http/date.h"
-#include "http/plain_acceptor.h"
 #include "http/server.h"
 #include "io/loop.h"
 #include "io/scope.h"
@@ -26,6 +27,7 @@
 namespace sluice::gateway {
 
 class PrefixedBody;
+class Tunnel;
 
 /// Lives on one loop's thread from its constructor to its destructor; `join` must have returned before that.
 class Worker final : public http::RequestHandler, private io::Loop::Observer {
@@ -50,6 +52,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   // --- for exchanges, policies and handlers ---
   io::Loop& loop() { return loop_; }
   telemetry::WorkerMetrics& metrics() { return metrics_; }
+  telemetry::TlsMetrics tls_metrics(std::string_view listener) { return services_.metrics.tls(listener); }
   ConnectionPools& pools() { return pools_; }
   const Snapshot& snapshot() const { return *snapshot_; }
   std::string_view listener_name(uint16_t number) const;
@@ -59,8 +62,21 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   http::TransferWatch::Bounds upload_bounds() const;
   /// A policy or handler threw: a bug; the exchange ends with 500.
   void report_fault(Exchange& exchange, std::string_view what);
-  /// After the last byte: metrics and the access log.
+  /// After the last byte: metrics and the access log. The log of what became a tunnel is left to that.
   void account(Exchange& exchange);
+  /// A tunnel has begun; it takes itself out of the list.
+  void add_tunnel(Tunnel& tunnel);
+  void account_tunnel(std::string_view how, uint64_t received, uint64_t sent);
+  /// Only where there is an access log.
+  void log(const telemetry::AccessRecord& record);
+
+  // --- for connections that are no HTTP, or not yet ---
+  io::TaskScope& scope() { return scope_; }
+  http::Connections& connections() { return connections_; }
+  void count_refused(std::string_view code) { metrics_.add(refused_[code]); }
+  /// A line of the access log for one that took `total`; the record's other fields are the caller's.
+  void log_connection(telemetry::AccessRecord& record, uint16_t listener, const io::Address& peer,
+                      Duration total);
 
   // --- http::RequestHandler ---
   const http::Limits& limits() const override { return snapshot_->limits; }
@@ -80,24 +96,30 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
     Listening(Worker& worker, const ListenerSettings& listener_settings)
         : settings(listener_settings),
           connections(worker.services_.metrics.connections(settings.name)),
-          acceptor(worker.loop_, worker, settings.number, worker.connections_, worker.scope_,
-                   settings.codec()) {}
+          acceptor(worker, settings) {}
 
-    const ListenerSettings settings;
+    ListenerSettings settings;  // as of the last reload that has it
     telemetry::Group<telemetry::Gauge, telemetry::ConnectionState> connections;
-    std::unique_ptr<io::Listener> listener;
+    std::unique_ptr<io::Listener> listener;    // of TCP
+    std::unique_ptr<DatagramRelay> datagrams;  // of UDP
     io::CancelToken token;
-    http::PlainAcceptor acceptor;
+    ListenerAcceptor acceptor;
+    bool closed() const { return !listener && !datagrams; }
   };
 
   /// True: the worker is behind, and this request has waited for too long already.
   bool sheds(const http::ServerExchange& server) {
     return server.queued && queue_delay_.sheds(*server.queued, snapshot_->queue_delay, loop_.now());
   }
+  /// An answer that needs no route: the listener sends everybody to `https`, or the host asked for has another
+  /// client-certificate rule than the handshake had. False: there is none.
+  bool answer_by_listener(Exchange& exchange);
+  telemetry::AccessRecord record_of(Exchange& exchange, uint16_t status, telemetry::ErrorBy error_by) const;
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);
-  void serve(std::unique_ptr<io::Listener> listener, const ListenerSettings& settings);
+  std::expected<void, io::Error> open(const ListenerSettings& settings);
   void forget_moved();
   io::Task<> accept_from(Listening& listening);
+  io::Task<> relay_datagrams(Listening& listening);
   /// Hands the access log over, a while after the first line that waits for it.
   class LogFlush final : private io::Timer {
    public:
@@ -119,6 +141,8 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   telemetry::WorkerMetrics& metrics_;
   telemetry::NamedCounters refused_;
   telemetry::NamedCounters limit_hits_;
+  telemetry::NamedCounters websockets_ended_;
+  telemetry::WebSocketMetrics websockets_;
   std::unique_ptr<telemetry::AccessLog> log_;
   LogFlush log_flush_{*this};
   store::EpochReader epoch_;
@@ -129,7 +153,9 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   http::DateCache date_;
   std::vector<std::unique_ptr<Listening>> listening_;
   http::Connections connections_;
+  IntrusiveList<Tunnel> tunnels_;
   io::TaskScope scope_;
+  bool draining_ = false;
 };
 
 }  // namespace sluice::gateway

@@ -79,6 +79,7 @@ class ExchangeTimer final : private io::Timer {
  public:
   ExchangeTimer(io::Loop& loop, io::CancelToken& token) : loop_(loop), token_(token) {}
   ~ExchangeTimer() { disarm(); }
+  io::Loop& loop() const { return loop_; }
 
   /// Starts a phase with `limit` from now; zero: without a limit.
   void begin(Phase phase, Duration limit) { begin(phase, limit, token_); }

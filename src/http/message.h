@@ -63,6 +63,8 @@ struct Response {
   Version version = Version::kHttp11;
   std::string_view reason;  // what HTTP/1.1 sends; empty: the standard phrase
   BodyLength body;
+  std::string_view
+      upgrade;    // of a 101 the protocol that follows, of a 426 the one that is required; else empty
   Fields fields;  // without framing and hop-by-hop fields once the codec has handed it over
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -11,10 +12,12 @@
 #include "http/exchange_timer.h"
 #include "http/limits.h"
 #include "http/message.h"
+#include "http/tunnel.h"
 #include "io/address.h"
 #include "io/cancel.h"
 #include "io/loop.h"
 #include "io/task.h"
+#include "tls/connection_security.h"
 
 namespace sluice::http {
 
@@ -35,6 +38,7 @@ class ServerExchange {
   ExchangeTimer& timer;
   io::Address peer;
   uint16_t listener;  // index of the listener that accepted the connection
+  const tls::ConnectionSecurity* security = nullptr;  // null: it came in the clear
   Instant began;      // when the first byte of the request was seen
 
   /// Not null: the request could not be read and must be answered with this; the other fields may be empty.
@@ -44,14 +48,21 @@ class ServerExchange {
   bool expects_continue =
       false;  // the client waits for 100 before it sends its body (RFC 9110, section 10.1.1)
   bool te_trailers = false;
-  std::string_view upgrade;  // the protocol asked for; empty: none
+  /// `websocket` when the client asks to leave HTTP for that and may: a GET of HTTP/1.1 without a body, or an
+  /// extended CONNECT (RFC 8441), which looks like that GET here. Empty: no upgrade, or one that nobody
+  /// knows.
+  std::string_view upgrade;
   /// How long the request was at hand before it was begun; nothing where that was not measured.
   std::optional<Duration> queued;
   /// Set by who handles it: after the answer the connection's next request is left alone for so long.
   Duration rest{};
+  /// Set by who handles it, after `accept_tunnel`: is run when `handle` has returned.
+  std::unique_ptr<Tunnel> tunnel;
 
   /// The most bytes that `request_body` will give: more is an error with 413.
   virtual void limit_request_body(uint64_t bytes) = 0;
+  /// What the client has connected to; costs a system call.
+  virtual io::Address local() const = 0;
   /// Bytes of the request that have come, and of the response that have gone out, heads included.
   virtual uint64_t request_bytes() const = 0;
   virtual uint64_t response_bytes() const = 0;
@@ -61,6 +72,10 @@ class ServerExchange {
   /// The final response, once. `response.body` says how much is coming; framing, `Connection` and `Date` are
   /// added. With a body that breaks off or has another length than announced the connection is broken.
   virtual io::Task<SendOutcome> send(Response& response, Body body, TransferWatch::Bounds bounds) = 0;
+  /// Instead of `send`, for an exchange with `upgrade`: agrees to it with `response`, a 101 (RFC 8441: a 200)
+  /// and gives the stream of what follows, the bytes that have come already first. It lives as long as
+  /// `tunnel` runs; no timeout of the exchange bounds it. Null: the client is gone.
+  virtual io::Task<io::Stream*> accept_tunnel(Response& response) = 0;
   /// After the response: whoever still waits for the rest of the request's body is woken with an error,
   /// unless the connection is to be kept and the rest is short.
   virtual void stop_request_body() = 0;

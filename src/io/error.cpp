@@ -26,6 +26,8 @@ std::string_view error_text(ErrorCode code) {
       return "unresolved";
     case ErrorCode::kFull:
       return "full";
+    case ErrorCode::kUnsecured:
+      return "unsecured";
     case ErrorCode::kOther:
       return "other";
   }

@@ -18,6 +18,7 @@ enum class ErrorCode : uint8_t {
   kAddressInUse,   // a listener's address
   kUnresolved,     // a name without addresses
   kFull,           // a bounded queue of ours
+  kUnsecured,      // TLS could not be set up over the connection
   kOther,          // `system` says what
 };
 

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "io/buffer.h"
+#include "io/datagram.h"
 #include "io/error.h"
 #include "io/frame_pool.h"
 #include "io/stream.h"
@@ -52,6 +53,9 @@ class Loop {
   virtual Result<std::unique_ptr<Listener>> listen(const Address& address, ListenOptions options) = 0;
   /// Connects, until `token` is cancelled; the stream is bound to no token.
   virtual Task<Result<std::unique_ptr<Stream>>> connect(Address address, CancelToken& token) = 0;
+  /// A socket for datagrams, bound to `local`; it is bound to no token.
+  virtual Result<std::unique_ptr<DatagramSocket>> open_datagrams(const Address& local,
+                                                                 const DatagramOptions& options) = 0;
 
   /// Told around each wait that may last: between the two calls nothing runs on the loop.
   class Observer {

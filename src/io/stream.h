@@ -16,6 +16,10 @@
 #include "io/cancel.h"
 #include "io/error.h"
 
+namespace sluice::tls {
+struct ConnectionSecurity;
+}
+
 namespace sluice::io {
 
 /// One reader and one writer at a time. Its waits end with kCancelled when the token it is bound to is
@@ -44,6 +48,8 @@ class Stream : public Cancellable {
     Result<> result = {};
     bool await_ready() { return stream.try_write(pieces, result); }
     void await_suspend(std::coroutine_handle<> waiter) { stream.wait_write(waiter, &result); }
+    /// For a wait of somebody else's that this write is.
+    void await_suspend(std::coroutine_handle<> waiter, Result<>* to) { stream.wait_write(waiter, to); }
     Result<> await_resume() { return result; }
   };
 
@@ -68,6 +74,8 @@ class Stream : public Cancellable {
   virtual bool dirty() = 0;
 
   virtual Address peer() const = 0;
+  /// What a handshake has established (tls/connection_security.h); null: the bytes go in the clear.
+  virtual const tls::ConnectionSecurity* security() const { return nullptr; }
   /// A proxy has said whose connection it is: `peer` from now on. For connections; what lies over one asks
   /// it.
   virtual void set_peer(const Address&) {}

@@ -66,13 +66,18 @@ struct Pair {
   std::unique_ptr<Stream> server;
 };
 
+/// What a test puts over each new connection, such as TLS; null: nothing.
+inline Task<Pair> (*put_over)(Loop&, Pair) = nullptr;
+
 /// Two ends of a new connection.
 inline Task<Pair> connect_pair(Loop& loop) {
   auto listener = loop.listen(Address::loopback(0), {}).value();
   CancelToken token;
   auto client = co_await loop.connect(listener->address(), token);
   auto server = co_await listener->accept();
-  co_return Pair{std::move(client.value()), std::move(server.value())};
+  Pair pair{std::move(client.value()), std::move(server.value())};
+  if (put_over) pair = co_await put_over(loop, std::move(pair));
+  co_return pair;
 }
 
 /// Until `holds()`, or long enough to say that it never will.

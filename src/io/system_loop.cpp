@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include "io/system_datagram.h"
+
 namespace sluice::io {
 
 namespace {
@@ -13,6 +15,15 @@ int64_t read_clock(clockid_t clock) {
 }
 
 }  // namespace
+
+SystemLoop::SystemLoop(uint64_t seed) : Loop(seed) {}
+
+SystemLoop::~SystemLoop() = default;
+
+DatagramBatch& SystemLoop::datagram_batch() {
+  if (!datagram_batch_) datagram_batch_ = std::make_unique<DatagramBatch>();
+  return *datagram_batch_;
+}
 
 void SystemLoop::update_time() {
   Instant now{Duration(read_clock(CLOCK_MONOTONIC))};

@@ -2,13 +2,18 @@
 // they differ in how they wait and in what they are told.
 #pragma once
 
+#include <memory>
+
 #include "io/loop.h"
 
 namespace sluice::io {
 
+class DatagramBatch;
+
 class SystemLoop : public Loop {
  public:
-  using Loop::Loop;
+  explicit SystemLoop(uint64_t seed);
+  ~SystemLoop() override;
 
   /// Until `stop`, on the calling thread; always the same one.
   void run();
@@ -17,6 +22,9 @@ class SystemLoop : public Loop {
   /// On the loop's thread, after the last stream and listener is gone: waits until the kernel has let go of
   /// the loop's memory.
   virtual void let_go() {}
+
+  /// For sockets; made by the first.
+  DatagramBatch& datagram_batch();
 
  protected:
   static constexpr Duration kForever = Duration::max();
@@ -36,6 +44,7 @@ class SystemLoop : public Loop {
   Duration time_to_wait();
   void wait_and_dispatch();
 
+  std::unique_ptr<DatagramBatch> datagram_batch_;
   bool stopped_ = false;
   Instant busy_since_{};  // when the last wait ended
   Instant wall_checked_{};

@@ -37,6 +37,34 @@ std::string_view error_by_text(ErrorBy by) {
 
 }  // namespace
 
+KeptRecord::KeptRecord(const AccessRecord& record) : record_(record) {
+  static constexpr std::string_view AccessRecord::* kTexts[] = {
+      &AccessRecord::request_id,     &AccessRecord::client_request_id,
+      &AccessRecord::trace_id,       &AccessRecord::listener,
+      &AccessRecord::client_address, &AccessRecord::method,
+      &AccessRecord::host,           &AccessRecord::path,
+      &AccessRecord::protocol,       &AccessRecord::api,
+      &AccessRecord::route,          &AccessRecord::consumer,
+      &AccessRecord::credential,     &AccessRecord::plan,
+      &AccessRecord::error_code,     &AccessRecord::dry_run,
+      &AccessRecord::upstream,       &AccessRecord::target,
+      &AccessRecord::cache};
+  size_t total = 0;
+  // A line shows no more of a text; one byte beyond says that it was longer.
+  for (auto text : kTexts) {
+    record_.*text = (record_.*text).substr(0, kLogPathBytes + 1);
+    total += (record_.*text).size();
+  }
+  texts_ = std::make_unique_for_overwrite<char[]>(total);
+  char* to = texts_.get();
+  for (auto text : kTexts) {
+    std::string_view& piece = record_.*text;
+    if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
+    piece = {to, piece.size()};
+    to += piece.size();
+  }
+}
+
 AccessLog::AccessLog(std::unique_ptr<LogChannel> channel, LogFormat format, WorkerMetrics& metrics,
                      Counter dropped)
     : channel_(std::move(channel)), format_(format), metrics_(metrics), dropped_(dropped) {}
@@ -78,6 +106,7 @@ char* AccessLog::append_json(char* to, const AccessRecord& r) {
   to = text_field(to, R"(,"protocol":)", r.protocol);
   to = text_field(to, R"(,"api":)", r.api);
   to = text_field(to, R"(,"route":)", r.route);
+  to = text_field(to, R"(,"stream":)", r.stream);
   to = text_field(to, R"(,"consumer":)", r.consumer);
   to = text_field(to, R"(,"credential":)", r.credential);
   to = text_field(to, R"(,"plan":)", r.plan);
@@ -123,7 +152,7 @@ char* AccessLog::append_text(char* to, const AccessRecord& r) {
   to = append(to, " \"");
   to = append_escaped(to, or_dash(r.host), kLogTextBytes);
   to = append(to, "\" ");
-  token(r.api, '/');
+  token(r.stream.empty() ? r.api : r.stream, '/');
   token(r.route, ' ');
   token(r.target, ' ');
   if (!r.total) *to++ = '-';

@@ -18,9 +18,9 @@ enum class LogFormat : uint8_t { kJson, kText };
 
 enum class ErrorBy : uint8_t { kNobody, kGateway, kUpstream, kClient };
 
-/// One exchange (contract, section 3a). An empty text, a zero `status`, `tries` or `revision` and an absent
-/// option mean "not known" and leave the field out. Texts may hold any bytes; they are escaped and bounded
-/// here.
+/// One exchange (contract, section 3a), or one connection or session of a stream. An empty text, a zero
+/// `status`, `tries` or `revision` and an absent option mean "not known" and leave the field out. Texts may
+/// hold any bytes; they are escaped and bounded here.
 struct AccessRecord {
   WallTime time = {};  // when the request's head had come
   std::string_view request_id = {};
@@ -34,6 +34,7 @@ struct AccessRecord {
   std::string_view protocol = {};
   std::string_view api = {};
   std::string_view route = {};
+  std::string_view stream = {};  // of what is not HTTP, instead of API and route
   std::string_view consumer = {};
   std::string_view credential = {};  // its public prefix
   std::string_view plan = {};
@@ -51,6 +52,17 @@ struct AccessRecord {
   std::optional<Duration> gateway_time = {};
   std::string_view cache = {};
   uint64_t revision = 0;
+};
+
+/// A record that outlives the texts it was made of.
+class KeptRecord {
+ public:
+  explicit KeptRecord(const AccessRecord& record);
+  const AccessRecord& record() const { return record_; }
+
+ private:
+  AccessRecord record_;
+  std::unique_ptr<char[]> texts_;
 };
 
 /// Longest texts in a line, in bytes after escaping; what is cut ends in "...".

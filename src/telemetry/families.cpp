@@ -18,7 +18,21 @@ const std::vector<std::string_view> kUpstreamResults = {
     "cancelled", "no_target"};
 const std::vector<std::string_view> kRetryReasons = {"stale_connection", "connect_failure", "reset",
                                                      "timeout", "status"};
+const std::vector<std::string_view> kStreamResults = {"complete",      "connect_failure", "no_target",
+                                                      "client_failed", "server_failed",   "idle",
+                                                      "cancelled",     "limited"};
+const std::vector<std::string_view> kStreamDirections = {"from_client", "to_client"};
+const std::vector<std::string_view> kDatagramFates = {"from_client", "to_client", "dropped"};
+const std::vector<std::string_view> kDirections = {"received", "sent"};
 const std::vector<std::string_view> kReloadResults = {"success", "failure"};
+const std::vector<std::string_view> kHandshakes = {"full", "resumed"};
+
+std::vector<std::string_view> handshake_failures() {
+  std::vector<std::string_view> texts;
+  for (size_t i = 0; i < tls::kHandshakeFailures; ++i)
+    texts.push_back(tls::handshake_failure_text(static_cast<tls::HandshakeFailure>(i)));
+  return texts;
+}
 
 }  // namespace
 
@@ -80,6 +94,35 @@ Families::Families(Registry& registry) : registry_(registry) {
                                      .help = "Times that one of the gateway's own limits was reached.",
                                      .kind = kCounter,
                                      .labels = {"limit"}});
+  stream_sessions_ = registry.add_family({.name = "sluice_stream_sessions_total",
+                                          .help = "Connections and UDP sessions of streams that have ended.",
+                                          .kind = kCounter,
+                                          .labels = {"stream"},
+                                          .fixed_label = "result",
+                                          .fixed_values = kStreamResults});
+  stream_bytes_ = registry.add_family({.name = "sluice_stream_bytes_total",
+                                       .help = "Bytes that streams have passed on.",
+                                       .kind = kCounter,
+                                       .labels = {"stream"},
+                                       .fixed_label = "direction",
+                                       .fixed_values = kStreamDirections});
+  stream_datagrams_ = registry.add_family({.name = "sluice_stream_datagrams_total",
+                                           .help = "Datagrams that UDP streams have passed on, or not.",
+                                           .kind = kCounter,
+                                           .labels = {"stream"},
+                                           .fixed_label = "fate",
+                                           .fixed_values = kDatagramFates});
+  auto websockets =
+      registry.add_family({.name = "sluice_websockets", .help = "WebSockets that are open.", .kind = kGauge});
+  auto websocket_bytes = registry.add_family({.name = "sluice_websocket_bytes_total",
+                                              .help = "Bytes of WebSockets that have ended.",
+                                              .kind = kCounter,
+                                              .fixed_label = "direction",
+                                              .fixed_values = kDirections});
+  websockets_ended_ = registry.add_family({.name = "sluice_websockets_ended_total",
+                                           .help = "WebSockets that have ended, by what brought it about.",
+                                           .kind = kCounter,
+                                           .labels = {"how"}});
   auto reloads = registry.add_family({.name = "sluice_reloads_total",
                                       .help = "Reloads of the configuration.",
                                       .kind = kCounter,
@@ -105,8 +148,26 @@ Families::Families(Registry& registry) : registry_(registry) {
                                      .help = "Always 1; the labels tell what workers do I/O with, and why.",
                                      .kind = kGauge,
                                      .labels = {"backend", "reason"}});
+  tls_handshakes_ = registry.add_family({.name = "sluice_tls_handshakes_total",
+                                         .help = "TLS handshakes with clients that went well.",
+                                         .kind = kCounter,
+                                         .labels = {"listener"},
+                                         .fixed_label = "kind",
+                                         .fixed_values = kHandshakes});
+  tls_failures_ = registry.add_family({.name = "sluice_tls_handshake_failures_total",
+                                       .help = "TLS handshakes with clients that failed, by why.",
+                                       .kind = kCounter,
+                                       .labels = {"listener"},
+                                       .fixed_label = "reason",
+                                       .fixed_values = handshake_failures()});
+  certificate_expires_ = registry.add_family({.name = "sluice_certificate_expires_seconds",
+                                              .help = "Until a certificate, or one of its chain, expires.",
+                                              .kind = kGauge,
+                                              .labels = {"name"}});
   reloads_ = {registry.resolve(reloads, {})};
   config_revision_ = {registry.resolve(revision, {})};
+  uint32_t bytes = registry.resolve(websocket_bytes, {});
+  websockets_ = {.open = {registry.resolve(websockets, {})}, .received = {bytes}, .sent = {bytes + 1}};
   log_dropped_ = {registry.resolve(dropped, {})};
 }
 
@@ -127,8 +188,23 @@ UpstreamMetrics Families::upstream(std::string_view upstream) {
           .pool_full = {registry_.resolve(limit_hits_, {"upstream_idle"})}};
 }
 
+StreamMetrics Families::stream(std::string_view stream) {
+  return {.sessions = {registry_.resolve(stream_sessions_, {stream})},
+          .bytes = {registry_.resolve(stream_bytes_, {stream})},
+          .datagrams = {registry_.resolve(stream_datagrams_, {stream})}};
+}
+
 Group<Gauge, ConnectionState> Families::connections(std::string_view listener) {
   return {registry_.resolve(connections_, {listener})};
+}
+
+TlsMetrics Families::tls(std::string_view listener) {
+  return {.handshakes = {registry_.resolve(tls_handshakes_, {listener})},
+          .failures = {registry_.resolve(tls_failures_, {listener})}};
+}
+
+Gauge Families::certificate_expires(std::string_view name) {
+  return {registry_.resolve(certificate_expires_, {name})};
 }
 
 Counter Families::limited(std::string_view policy) { return {registry_.resolve(limited_, {policy})}; }

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "telemetry/registry.h"
+#include "tls/handshake_error.h"
 
 namespace sluice::telemetry {
 
@@ -37,8 +38,29 @@ enum class UpstreamResult : uint8_t {
 constexpr UpstreamResult upstream_result(uint16_t status) {
   return static_cast<UpstreamResult>(code_class(status));
 }
+/// How a connection or session of a stream ended.
+enum class StreamResult : uint8_t {
+  kComplete,        // both sides had said all
+  kConnectFailure,  // no target took it
+  kNoTarget,
+  kClientFailed,  // it broke the connection
+  kServerFailed,
+  kIdle,       // of UDP the rule
+  kCancelled,  // by a drain
+  kLimited,    // as it came, by a limit
+};
+enum class StreamDirection : uint8_t { kFromClient, kToClient };
+enum class DatagramFate : uint8_t { kFromClient, kToClient, kDropped };
 enum class RetryReason : uint8_t { kStaleConnection, kConnectFailure, kReset, kTimeout, kStatus };
 enum class ReloadResult : uint8_t { kSuccess, kFailure };
+/// A TLS handshake that went well: with all its parts, or of a session of before.
+enum class Handshake : uint8_t { kFull, kResumed };
+
+/// What one listener's TLS handshakes count into.
+struct TlsMetrics {
+  Group<Counter, Handshake> handshakes;
+  Group<Counter, tls::HandshakeFailure> failures;
+};
 
 /// What one route's exchanges count into.
 struct RouteMetrics {
@@ -53,6 +75,19 @@ struct UpstreamMetrics {
   Counter pool_full;  // a connection that could have been kept was closed, for so many were kept already
 };
 
+struct StreamMetrics {
+  Group<Counter, StreamResult> sessions;
+  Group<Counter, StreamDirection> bytes;
+  Group<Counter, DatagramFate> datagrams;  // of UDP
+};
+
+/// What became of connections that left HTTP.
+struct WebSocketMetrics {
+  Gauge open;
+  Counter received;  // bytes from clients, after the handshake
+  Counter sent;      // likewise to clients
+};
+
 /// Declares the families in the registry and resolves their series. Any thread; takes the registry's lock.
 class Families {
  public:
@@ -64,7 +99,11 @@ class Families {
   /// For a request that matched nothing both are empty.
   RouteMetrics route(std::string_view api, std::string_view route);
   UpstreamMetrics upstream(std::string_view upstream);
+  StreamMetrics stream(std::string_view stream);
   Group<Gauge, ConnectionState> connections(std::string_view listener);
+  TlsMetrics tls(std::string_view listener);
+  /// Until a certificate of the configuration expires.
+  Gauge certificate_expires(std::string_view name);
   /// Exchanges that a policy `id` limited (429, 503).
   Counter limited(std::string_view policy);
   /// Refusals that a dry run did not enforce: `sluice_refused_total{code="dry_run"}`.
@@ -83,12 +122,17 @@ class Families {
   /// one") hit.
   NamedCounters refused() { return {registry_, refused_}; }
   NamedCounters limit_hits() { return {registry_, limit_hits_}; }
+  /// By how they ended.
+  NamedCounters websockets_ended() { return {registry_, websockets_ended_}; }
+  WebSocketMetrics websockets() const { return websockets_; }
 
  private:
   Registry& registry_;
   Registry::FamilyId requests_, request_seconds_, refused_, connections_, upstream_requests_,
-      upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, busy_ratio_, build_info_,
-      io_backend_;
+      upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, websockets_ended_,
+      busy_ratio_, build_info_, io_backend_, stream_sessions_, stream_bytes_, stream_datagrams_,
+      tls_handshakes_, tls_failures_, certificate_expires_;
+  WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;
   Counter log_dropped_;

@@ -219,8 +219,16 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
   worker.set(families.worker_busy_ppm(1), 500'000);
   worker.set(families.build_info("0.1.0", "epoll"), 1);
   worker.set(families.io_backend("epoll", "configured"), 1);
+  NamedCounters ended = families.websockets_ended();
+  worker.add(families.websockets().open, 1);
+  worker.add(families.websockets().sent, 5);
+  worker.add(ended["client"]);
   std::string text = registry.scrape();
   for (std::string_view line : {
+           "sluice_websockets 1",
+           R"(sluice_websocket_bytes_total{direction="received"} 0)",
+           R"(sluice_websocket_bytes_total{direction="sent"} 5)",
+           R"(sluice_websockets_ended_total{how="client"} 1)",
            R"(sluice_requests_total{api="users",route="read",code_class="2xx"} 1)",
            R"(sluice_request_seconds_count{api="users",phase="upstream"} 1)",
            R"(sluice_refused_total{code="missing_key"} 2)",
@@ -241,7 +249,7 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
            R"(sluice_io_backend{backend="epoll",reason="configured"} 1)",
        })
     EXPECT_TRUE(has_line(text, line)) << line << "\n" << text;
-  EXPECT_EQ(lines_of(text, "# TYPE "), 16u);
+  EXPECT_EQ(lines_of(text, "# TYPE "), 19u);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ import tempfile
 
 from harness import check, raw
 
-PORTS = (8080, 8081, 7001, 7002)
+PORTS = (8080, 8081, 8443, 7001, 7002)
 
 
 class _Demo:

@@ -82,7 +82,7 @@ def test_contract_example_answers_as_documented(t):
 
 
 def test_demo_example_answers_as_documented(t):
-    ports = {8080: "@port@", 7001: t.echo("users").port, 7002: t.echo("orders").port}
+    ports = {8080: "@port@", 8443: t.free_port(), 7001: t.echo("users").port, 7002: t.echo("orders").port}
     text = _on_loopback((t.root / "examples/demo.yaml").read_text(), ports)
     text = text.replace("gateway:\n", "gateway:\n  status: { address: 127.0.0.1:@status@ }\n", 1)
     gateway = t.gateway(whole_file=text)

@@ -2,9 +2,8 @@
 
 #include "gateway/worker.h"
 #include "handlers/proxy/forwarding.h"
-#include "http/h1/message_writer.h"
-#include "http/h1/serializer.h"
 #include "http/transfer_errors.h"
+#include "http/websocket/handshake.h"
 #include "io/sleep.h"
 
 namespace sluice::handlers {
@@ -26,6 +25,8 @@ constexpr Refusal kUnresolved{503, "upstream_unresolved", "The upstream's name h
                               ErrorBy::kUpstream};
 constexpr Refusal kRefused{502, "upstream_refused", "The upstream refused the connection.",
                            ErrorBy::kUpstream};
+constexpr Refusal kUnsecured{502, "upstream_tls_failed", "The upstream's TLS could not be set up or trusted.",
+                             ErrorBy::kUpstream};
 constexpr Refusal kNoDescriptors{503, "no_descriptors",
                                  "The gateway has no descriptor left for a connection.", ErrorBy::kGateway};
 constexpr Refusal kConnectTimeout{504, "upstream_connect_timeout",
@@ -40,6 +41,8 @@ constexpr Refusal kTotalTimeout{504, "timeout", "The exchange took longer than a
 constexpr Refusal kClientGone{499, "client_gone", "The client left.", ErrorBy::kClient};
 constexpr Refusal kUnexpectedUpgrade{502, "unexpected_upgrade", "The upstream changed the protocol unasked.",
                                      ErrorBy::kUpstream};
+constexpr Refusal kBadUpgrade{
+    502, "bad_upgrade", "The upstream agreed to another WebSocket than was asked for.", ErrorBy::kUpstream};
 constexpr Refusal kTooManyInterim{502, "too_many_interim_responses",
                                   "The upstream sent too many interim responses.", ErrorBy::kUpstream};
 
@@ -53,12 +56,15 @@ Attempt::Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream,
                  const gateway::Target* failed)
     : exchange_(exchange), upstream_(upstream), target_(failed), token_(exchange.server.token) {}
 
-Attempt::~Attempt() { assert(!connection_ && scope_.active() == 0); }
+Attempt::~Attempt() { assert(!client_ && scope_.active() == 0); }
 
-io::Task<std::optional<Failure>> Attempt::connect() {
-  auto connected = co_await pool_->connect(token_, upstream_.timeouts.connect);
+io::Task<std::optional<Failure>> Attempt::connect(gateway::ConnectionPool& pool) {
+  std::string preface;
+  if (upstream_.names_client())
+    preface = upstream_.proxy_header(exchange_.server.peer, exchange_.server.local());
+  auto connected = co_await pool.connect(token_, upstream_.timeouts.connect, preface);
   if (connected) {
-    connection_ = *connected;
+    client_ = &(*connected)->start(exchange_.worker.limits(), exchange_.arena);
     co_return std::nullopt;
   }
   if (token_.cancelled()) co_return failure_of_cancellation();
@@ -66,16 +72,18 @@ io::Task<std::optional<Failure>> Attempt::connect() {
   if (connected.error().code == io::ErrorCode::kTimedOut) failure.refusal = kConnectTimeout;
   if (connected.error().code == io::ErrorCode::kNoDescriptors) failure.refusal = kNoDescriptors;
   if (connected.error().code == io::ErrorCode::kUnresolved) failure.refusal = kUnresolved;
+  if (connected.error().code == io::ErrorCode::kUnsecured) failure.refusal = kUnsecured;
   co_return failure;
 }
 
-std::string_view Attempt::write_head() {
-  http::Request& request = exchange_.request;
-  http::h1::RequestHeadOptions options;
+void Attempt::begin() {
+  client_->bind(token_);
+  http::RequestOptions options;
   options.host = host_for(exchange_, upstream_, *target_);
   options.base_path = target_->base_path;
   options.te_trailers = exchange_.server.te_trailers;
-  return http::h1::write_request_head(request, options, exchange_.arena);
+  options.upgrade = exchange_.server.upgrade;
+  client_->begin(exchange_.request, options);
 }
 
 void Attempt::await_head() {
@@ -88,21 +96,19 @@ io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
   target_ = upstream_.next_target(target_);
   if (!target_) co_return Failure{.result = UpstreamResult::kNoTarget, .refusal = kNoTarget, .sent = false};
   exchange_.upstream.target = target_->authority;
-  pool_ = &exchange_.worker.pools().of(*target_, upstream_);
-  if (!fresh) connection_ = pool_->take_idle();
-  if (!connection_) {
-    auto unconnected = co_await connect();
+  gateway::ConnectionPool& pool = exchange_.worker.pools().of(*target_, upstream_);
+  gateway::UpstreamConnection* idle = fresh || upstream_.names_client() ? nullptr : pool.take_idle();
+  if (idle) {
+    client_ = &idle->start(exchange_.worker.limits(), exchange_.arena);
+  } else {
+    auto unconnected = co_await connect(pool);
     if (unconnected) co_return unconnected;
   }
-  io::Stream& stream = connection_->stream();
-  stream.bind(token_);
-  read_before_ = stream.bytes_read();
-  std::string_view head = write_head();
+  begin();
   if (exchange_.request_body) {
-    scope_.spawn(upload(head));
+    scope_.spawn(upload());
   } else {
-    iovec piece{const_cast<char*>(head.data()), head.size()};
-    auto written = co_await stream.write({&piece, 1});
+    auto written = co_await client_->send_head();
     if (!written) co_return failure_of(written.error());
     await_head();
   }
@@ -115,18 +121,13 @@ io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
 
 io::Task<std::optional<Failure>> Attempt::read_head() {
   http::Response& response = exchange_.response;
-  io::Stream& stream = connection_->stream();
-  const http::Limits limits = exchange_.worker.limits();  // a copy: a reload may replace them while we wait
-  http::Method method = exchange_.request.method;
   for (int interim = 0;; ++interim) {
     response = http::Response(exchange_.arena);
-    auto head = co_await http::h1::read_response_head(stream, method, limits, exchange_.arena, response);
+    auto head = co_await client_->read_head(response);
     if (!head) co_return failure_of(head.error());
-    if (response.status == 101) co_return protocol_failure(kUnexpectedUpgrade);
+    if (response.status == 101) co_return accept_upgrade();
     if (response.status >= 200) {
-      connection_persists_ = head->keep_alive;
-      body_.emplace(stream, http::h1::Side::kResponse, head->framing, response.body.bytes, limits,
-                    exchange_.arena);
+      body_ = client_->body();
       co_return std::nullopt;
     }
     if (interim == kMostInterim) co_return protocol_failure(kTooManyInterim);
@@ -140,6 +141,24 @@ io::Task<std::optional<Failure>> Attempt::read_head() {
       co_await exchange_.server.send_informational(response);
     }
   }
+}
+
+/// Null: the WebSocket stands, and the client is to hear so.
+std::optional<Failure> Attempt::accept_upgrade() {
+  namespace websocket = http::websocket;
+  http::Response& response = exchange_.response;
+  const http::Request& request = exchange_.request;
+  if (exchange_.server.upgrade.empty() ||
+      !ascii::equal_ignoring_case(response.upgrade, exchange_.server.upgrade))
+    return protocol_failure(kUnexpectedUpgrade);
+  std::string_view key = request.fields.find(websocket::kKeyField)->value;
+  if (response.version == http::Version::kHttp2) {
+    // There nothing of the sort is said (RFC 8441, section 5), but the client may wait for it.
+    websocket::Accept accept = websocket::accept_of(key);
+    response.fields.set(websocket::kAcceptField, exchange_.arena.copy({accept.data(), accept.size()}));
+  }
+  if (!websocket::agrees(response, key, request)) return protocol_failure(kBadUpgrade);
+  return std::nullopt;
 }
 
 io::Task<bool> Attempt::wait_for_continue() {
@@ -157,28 +176,20 @@ io::Task<bool> Attempt::wait_for_continue() {
   co_return proceed_ && !token_.cancelled();
 }
 
-io::Task<> Attempt::upload(std::string_view head) {
-  io::Stream& stream = connection_->stream();
+io::Task<> Attempt::upload() {
   http::ExchangeTimer& timer = exchange_.server.timer;
   if (exchange_.server.expects_continue) {
-    iovec piece{const_cast<char*>(head.data()), head.size()};
-    auto written = co_await stream.write({&piece, 1});
-    if (!written) co_return;  // whoever reads the head finds out
-    head = {};
+    auto sent = co_await client_->send_head();
+    if (!sent) co_return;  // whoever reads the head finds out
     bool proceed = co_await wait_for_continue();
     if (!proceed) co_return;
   }
   upload_began_ = true;
-  const http::BodyLength& length = exchange_.request.body;
-  http::h1::OutgoingFraming framing{http::h1::Framing::kChunked, 0};
-  if (length.kind == http::BodyLength::Kind::kKnown) framing = {http::h1::Framing::kLength, length.bytes};
-  http::TransferWatch watch(exchange_.worker.upload_bounds(), &stream);
+  http::TransferWatch watch = client_->watch(exchange_.worker.upload_bounds());
   timer.watch_upload(watch);
-  http::Body body = http::Body::of(*exchange_.request_body);
-  auto written =
-      co_await http::h1::write_message(exchange_.loop(), stream, head, framing, body, watch, exchange_.arena);
+  auto written = co_await client_->send_body(http::Body::of(*exchange_.request_body), watch);
   timer.unwatch_upload();
-  using Outcome = http::h1::WriteResult::Outcome;
+  using Outcome = http::WriteResult::Outcome;
   if (written.outcome == Outcome::kComplete) {
     await_head();
   } else if (written.outcome == Outcome::kSourceFailed) {
@@ -220,14 +231,14 @@ Failure Attempt::failure_of(const http::Error& error) {
       error.code == http::kUpstreamResetError.code || error.code == http::kUpstreamTruncatedError.code;
   Failure failure{.result = reset ? UpstreamResult::kReset : UpstreamResult::kProtocolError,
                   .refusal = {502, error.code, error.detail, ErrorBy::kUpstream}};
-  failure.stale = reset && connection_->reused() && connection_->stream().bytes_read() == read_before_;
+  failure.stale = reset && client_->stale();
   return failure;
 }
 
 Failure Attempt::failure_of(const io::Error&) {
   if (token_.cancelled()) return failure_of_cancellation();
   Failure failure{.result = UpstreamResult::kReset, .refusal = kUpstreamReset};
-  failure.stale = connection_->reused();
+  failure.stale = client_->stale();
   return failure;
 }
 
@@ -239,9 +250,7 @@ io::Task<> Attempt::end_upload() {
 }
 
 void Attempt::give_back() {
-  if (!connection_) return;
-  bool reusable = upload_done_ && connection_persists_ && body_ && body_->done() && !token_.cancelled();
-  pool_->give_back(std::exchange(connection_, nullptr), reusable);
+  if (client_) std::exchange(client_, nullptr)->end(upload_done_);
 }
 
 }  // namespace sluice::handlers

@@ -7,8 +7,7 @@
 #include "gateway/connection_pool.h"
 #include "gateway/exchange.h"
 #include "gateway/upstream.h"
-#include "http/h1/response_reader.h"
-#include "http/h1/stream_body.h"
+#include "http/client.h"
 #include "io/linked_token.h"
 #include "io/scope.h"
 
@@ -35,7 +34,7 @@ class Attempt {
   /// connection that has been used before. Interim responses are passed on.
   io::Task<std::optional<Failure>> run(bool fresh);
   /// After `run` succeeded: the response's body; null when none comes.
-  http::BodyReader* body() { return body_ && body_->open() ? &*body_ : nullptr; }
+  http::BodyReader* body() const { return body_; }
   const gateway::Target* target() const { return target_; }
   /// Whether nothing of the request's body was taken, so that it can be sent again.
   bool body_untouched() const { return !upload_began_; }
@@ -44,30 +43,30 @@ class Attempt {
   io::Task<> end_upload();
   /// Before the destructor, always.
   void give_back();
+  /// Instead, once `run` has brought a 101: outlives the attempt.
+  http::ClientTunnel& become_tunnel() { return std::exchange(client_, nullptr)->become_tunnel(); }
 
  private:
-  io::Task<std::optional<Failure>> connect();
+  io::Task<std::optional<Failure>> connect(gateway::ConnectionPool& pool);
   io::Task<std::optional<Failure>> read_head();
-  io::Task<> upload(std::string_view head);
+  std::optional<Failure> accept_upgrade();
+  io::Task<> upload();
   io::Task<bool> wait_for_continue();
   Failure failure_of(const http::Error& error);
   Failure failure_of(const io::Error& error);
   Failure failure_of_cancellation();
-  std::string_view write_head();
+  void begin();
   void await_head();
 
   gateway::Exchange& exchange_;
   const gateway::Upstream& upstream_;
   const gateway::Target* target_;  // before `connect` that of the try before
-  gateway::ConnectionPool* pool_ = nullptr;
-  gateway::UpstreamConnection* connection_ = nullptr;
+  http::ClientExchange* client_ = nullptr;
   io::LinkedToken token_;           // of this try; ends with the exchange's
   io::CancelToken continue_token_;  // wakes an upload that waits for 100
   io::TaskScope scope_;
-  std::optional<http::h1::StreamBody> body_;
+  http::BodyReader* body_ = nullptr;
   std::optional<http::Error> client_error_;  // the upload found the client's body wanting
-  uint64_t read_before_ = 0;
-  bool connection_persists_ = false;  // as the response says
   bool upload_began_ = false;
   bool upload_done_ = false;  // the whole request is out
   bool head_received_ = false;

@@ -3,6 +3,7 @@
 #include "gateway/worker.h"
 #include "handlers/proxy/attempt.h"
 #include "handlers/proxy/forwarding.h"
+#include "handlers/proxy/websocket_tunnel.h"
 
 namespace sluice::handlers {
 
@@ -63,6 +64,12 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
   const gateway::Upstream& upstream = choose();
   telemetry::WorkerMetrics& metrics = exchange.worker.metrics();
   exchange.upstream.upstream = upstream.name;
+  const http::Error* unfit = exchange.server.upgrade.empty() ? nullptr : check_upgrade(exchange);
+  if (unfit) {
+    refuse_upgrade(exchange, *unfit);
+    co_await exchange.respond();
+    co_return;
+  }
   prepare_request(exchange);
   bool forgiven = false;  // a stale connection
   uint32_t tries = 0;     // that count
@@ -95,7 +102,12 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
       continue;
     }
 
-    if (!failure) {
+    if (!failure && exchange.response.status == 101) {
+      prepare_response(exchange, exchange.response.version);
+      auto* client = co_await exchange.accept_tunnel();
+      if (client)
+        exchange.begin_tunnel(std::make_unique<WebSocketTunnel>(exchange, *client, attempt.become_tunnel()));
+    } else if (!failure) {
       prepare_response(exchange, exchange.response.version);
       if (http::BodyReader* body = attempt.body()) exchange.response_body = http::Body::of(*body);
       co_await exchange.respond();

@@ -9,23 +9,12 @@
 #include "http/body.h"
 #include "http/exchange_timer.h"
 #include "http/h1/framing.h"
+#include "http/write_result.h"
 #include "io/loop.h"
 #include "io/stream.h"
 #include "io/task.h"
 
 namespace sluice::http::h1 {
-
-struct WriteResult {
-  enum class Outcome : uint8_t {
-    kComplete,
-    kSinkFailed,    // `sink_error`
-    kSourceFailed,  // `source_error`; the message on the sink is broken off
-  };
-  Outcome outcome = Outcome::kComplete;
-  io::Error sink_error;
-  Error source_error;
-  bool anything_written = false;  // a byte may have reached the peer
-};
 
 /// How the body is marked off on the sink. For kLength exactly `length` bytes are written: a body of another
 /// length is a source failure.

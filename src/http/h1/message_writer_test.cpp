@@ -60,13 +60,14 @@ class TransferTest : public ::testing::Test {
   }
   io::Task<> read_response() {
     Response response(arena);
-    auto head = co_await read_response_head(*source, Method::kGet, limits, arena, response);
-    if (!head) {
-      error = head.error().code;
+    ResponseHead head;
+    auto read = co_await read_response_head(*source, Method::kGet, limits, arena, response, head);
+    if (!read) {
+      error = read.error().code;
       co_return;
     }
     status = response.status;
-    co_await read_body(head->framing, response.body.bytes, UINT64_MAX);
+    co_await read_body(head.framing, response.body.bytes, UINT64_MAX);
   }
 
   io::SimWorld world{{.seed = 5, .pipe_bytes = 500, .split_transfers = true}};

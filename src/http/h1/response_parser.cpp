@@ -112,7 +112,7 @@ std::expected<ResponseHead, Error> parse_response(std::string_view head, Method 
   if (connection.close || result.framing == Framing::kUntilClose ||
       (out.version == Version::kHttp10 && !connection.keep_alive))
     result.keep_alive = false;
-  if (connection.upgrade) result.upgrade = connection.upgrade_to;
+  if (connection.upgrade && out.status == 101) out.upgrade = connection.upgrade_to;
   connection.remove_named(out.fields);
   return result;
 }

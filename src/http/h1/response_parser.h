@@ -17,8 +17,7 @@ struct ResponseHead {
   /// What follows on the connection. `Response::body` is what the head announces, which for HEAD and 304 is a
   /// length without a byte of it following; it is none for 1xx and 204.
   Framing framing = Framing::kNone;
-  bool keep_alive = true;    // the connection can carry another request once the body has been read
-  std::string_view upgrade;  // value of `Upgrade` when `Connection` names it (101, 426); else empty
+  bool keep_alive = true;  // the connection can carry another request once the body has been read
 };
 
 /// `head` as for `parse_request`; `method` is the one of the request that is answered. Any error has status

@@ -118,7 +118,7 @@ TEST(ResponseParser, FieldsOfTheConnectionAreTakenOut) {
       "websocket\r\nX-Mine: 1\r\n"
       "Keep-Alive: timeout=5\r\nProxy-Authenticate: x\r\nSet-Cookie: a=b\r\nSec-WebSocket-Accept: y\r\n\r\n");
   ASSERT_FALSE(p->error);
-  EXPECT_EQ(p->head.upgrade, "websocket");
+  EXPECT_EQ(p->response.upgrade, "websocket");
   EXPECT_EQ(p->response.fields.size(), 2u);
   EXPECT_TRUE(p->response.fields.has(FieldName::kSetCookie));
   EXPECT_TRUE(p->response.fields.find("sec-websocket-accept"));

@@ -6,11 +6,11 @@
 
 namespace sluice::http::h1 {
 
-io::Task<std::expected<ResponseHead, Error>> read_response_head(io::Stream& stream, Method method,
-                                                                const Limits& limits, Arena& arena,
-                                                                Response& out) {
+io::Task<std::expected<void, Error>> read_response_head(io::Stream& stream, Method method,
+                                                        const Limits& limits, Arena& arena, Response& out,
+                                                        ResponseHead& head) {
   HeadScanner scanner(Side::kResponse, limits);
-  HeadBuffer head(arena);
+  HeadBuffer buffer(arena);
   for (;;) {
     auto lease = co_await stream.read();
     if (!lease) {
@@ -18,16 +18,18 @@ io::Task<std::expected<ResponseHead, Error>> read_response_head(io::Stream& stre
       co_return std::unexpected(cancelled ? kCancelledError : kUpstreamResetError);
     }
     if (lease->empty())
-      co_return std::unexpected(head.empty() ? kUpstreamResetError : kUpstreamTruncatedError);
+      co_return std::unexpected(buffer.empty() ? kUpstreamResetError : kUpstreamTruncatedError);
     auto progress = scanner.feed(lease->bytes());
     if (!progress) co_return std::unexpected(progress.error());
-    head.append(lease->bytes().substr(0, progress->used));
+    buffer.append(lease->bytes().substr(0, progress->used));
     if (!progress->complete) continue;
     lease->consume(progress->used);
     if (!lease->empty()) stream.unread(std::move(*lease));
-    std::string_view text = head.text().substr(progress->skip);
+    std::string_view text = buffer.text().substr(progress->skip);
     auto parsed = parse_response(text, method, limits, out);
-    co_return parsed;
+    if (!parsed) co_return std::unexpected(parsed.error());
+    head = *parsed;
+    co_return std::expected<void, Error>();
   }
 }
 

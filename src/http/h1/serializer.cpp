@@ -144,7 +144,7 @@ std::string_view write_request_head(const Request& request, const RequestHeadOpt
 std::string_view write_response_head(const Response& response, const ResponseHeadOptions& options,
                                      Arena& arena) {
   std::string_view reason = response.reason.empty() ? reason_phrase(response.status) : response.reason;
-  Writer out(arena, kFixedRoom + reason.size() + options.upgrade.size() + options.date.size() +
+  Writer out(arena, kFixedRoom + reason.size() + response.upgrade.size() + options.date.size() +
                         bytes_of(response.fields));
   out.text("HTTP/1.1 ");
   out.number(response.status);
@@ -154,7 +154,11 @@ std::string_view write_response_head(const Response& response, const ResponseHea
   if (!options.date.empty() && !response.fields.has(FieldName::kDate)) out.field("Date", options.date);
   out.fields(response.fields);
   write_response_framing(out, response, options);
-  write_connection(out, options.connection, options.upgrade, false);
+  if (!response.upgrade.empty()) {
+    out.field("Upgrade", response.upgrade);  // RFC 9110, section 15.5.22
+    out.text("Connection: Upgrade\r\n");
+  }
+  write_connection(out, options.connection, {}, false);
   out.text("\r\n");
   return out.written();
 }

@@ -32,11 +32,10 @@ struct RequestHeadOptions {
 std::string_view write_request_head(const Request& request, const RequestHeadOptions& options, Arena& arena);
 
 struct ResponseHeadOptions {
-  ConnectionOption connection = ConnectionOption::kNone;
-  std::string_view upgrade = {};  // for kUpgrade
-  std::string_view date = {};     // added as `Date` when the response has none; empty: nothing is added
-  bool chunked = true;        // how a body of unknown length is sent: chunked, or (HTTP/1.0) until the close
-  bool answers_head = false;  // to HEAD: a body of kind none then writes no `Content-Length: 0`
+  ConnectionOption connection = ConnectionOption::kNone;  // not kUpgrade: `response.upgrade` says that
+  std::string_view date = {};  // added as `Date` when the response has none; empty: nothing is added
+  bool chunked = true;         // how a body of unknown length is sent: chunked, or (HTTP/1.0) until the close
+  bool answers_head = false;   // to HEAD: a body of kind none then writes no `Content-Length: 0`
 };
 
 /// The whole response head in one piece in `arena`, with the version HTTP/1.1 whatever the client's (RFC

@@ -78,6 +78,15 @@ TEST_F(Serializer, ResponseLineAndDate) {
   EXPECT_TRUE(write_response_head(response_, {}, arena_).starts_with("HTTP/1.1 299 Fine\r\n"));
 }
 
+// RFC 9110, section 15.5.22.
+TEST_F(Serializer, UpgradeRequiredSaysWhichAndToWhomItIsSaid) {
+  response_.status = 426;
+  response_.upgrade = "websocket";
+  EXPECT_EQ(write_response_head(response_, {.connection = ConnectionOption::kClose}, arena_),
+            "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nConnection: close\r\n\r\n");
+}
+
 TEST_F(Serializer, Chunks) {
   EXPECT_EQ(ChunkLine(0).text(), "0\r\n");
   EXPECT_EQ(ChunkLine(0x1a2b).text(), "1a2b\r\n");

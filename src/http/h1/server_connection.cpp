@@ -18,8 +18,7 @@ constexpr size_t kLingerBytes = 1 << 20;
 
 ServerConnection::ServerConnection(io::Loop& loop, std::unique_ptr<io::Stream> stream,
                                    RequestHandler& handler, uint16_t listener, io::TaskScope* http2)
-    : loop_(loop),
-      handler_(handler),
+    : handler_(handler),
       stream_(std::move(stream)),
       http2_(http2),
       timer_(loop, token_),
@@ -68,10 +67,14 @@ io::Task<bool> ServerConnection::serve_request(bool pipelined) {
   } catch (...) {
     exchange.abandon();  // a bug above us: what was sent must not look complete
   }
+  if (exchange.tunnel) {
+    tunnel_ = std::move(exchange.tunnel);
+    co_return false;
+  }
   if (exchange.has_rest()) co_await exchange.skip_rest();
   auto next = exchange.finish();
   if (next == Http1Exchange::Next::kLinger) co_await close_lingering();
-  if (exchange.rest > Duration::zero()) rests_until_ = loop_.now() + exchange.rest;
+  if (exchange.rest > Duration::zero()) rests_until_ = loop().now() + exchange.rest;
   co_return next == Http1Exchange::Next::kKeepAlive;
 }
 
@@ -79,12 +82,12 @@ void ServerConnection::become_http2(Connections& connections) {
   stream_->observe(nullptr);
   stream_->unbind();
   h2::ConnectionStart start{.received = kHttp2PrefaceHead, .draining = draining_};
-  http2_->spawn(h2::serve_connection(loop_, std::move(stream_), handler_, listener_, connections, start));
+  http2_->spawn(h2::serve_connection(loop(), std::move(stream_), handler_, listener_, connections, start));
 }
 
 io::Task<> ServerConnection::close_lingering() {
   io::CancelToken token;
-  io::Deadline deadline(loop_, loop_.now() + kLingerTime, token);
+  io::Deadline deadline(loop(), loop().now() + kLingerTime, token);
   stream_->bind(token);
   stream_->shutdown_write();
   for (size_t seen = 0; seen < kLingerBytes;) {
@@ -97,7 +100,7 @@ io::Task<> ServerConnection::close_lingering() {
 }
 
 io::Task<> ServerConnection::rest() {
-  auto rested = co_await io::sleep_until(loop_, rests_until_, token_);
+  auto rested = co_await io::sleep_until(loop(), rests_until_, token_);
   std::ignore = rested;  // cancelled: the wait for the next request ends at once
 }
 
@@ -106,7 +109,7 @@ std::optional<Duration> ServerConnection::queue_delay(bool pipelined) const {
   if (!pipelined) return stream_->input_age();
   // It came while its predecessor was in hand: it has waited for that, or for the end of a rest.
   if (rests_until_ == Instant{}) return std::nullopt;
-  return loop_.now() - rests_until_;
+  return loop().now() - rests_until_;
 }
 
 // The frame of an idle connection: what would make it larger is in functions of its own.
@@ -129,7 +132,7 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
     first = false;
     connection.set_active(true);
     bool again = co_await connection.serve_request(pipelined);
-    connection.set_active(false);
+    connection.set_active(connection.tunnel_ != nullptr);
     // The response may have promised to go on: what has arrived since is answered, for closing over it would
     // reset the connection and may take that response with it (RFC 9112, section 9.6).
     if (!again || (connection.draining_ && !connection.stream_->dirty())) break;
@@ -137,6 +140,7 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
     if (connection.rests_until_ != Instant{}) co_await connection.rest();
   }
   if (connection.becomes_http2_) connection.become_http2(connections);
+  if (connection.tunnel_) co_await connection.tunnel_->run();
 }
 
 }  // namespace sluice::http::h1

@@ -32,6 +32,7 @@ class ServerConnection final : public Connection, private io::Stream::Observer {
                                      RequestHandler& handler, uint16_t listener, Connections& connections,
                                      io::TaskScope* http2);
   friend class Http1Exchange;
+  io::Loop& loop() const { return timer_.loop(); }
   io::Task<bool> serve_request(bool pipelined);
   /// How late the request that begins now is; nothing when nobody asks, or when that is the client's own
   /// doing.
@@ -43,13 +44,14 @@ class ServerConnection final : public Connection, private io::Stream::Observer {
   void set_active(bool active);
   void on_disturbed(bool broken) override;
 
-  io::Loop& loop_;
   RequestHandler& handler_;
   std::unique_ptr<io::Stream> stream_;
-  io::TaskScope* http2_;  // where an HTTP/2 connection is served; null: HTTP/1.x alone
+  io::TaskScope* http2_;            // where an HTTP/2 connection is served; null: HTTP/1.x alone
+  std::unique_ptr<Tunnel> tunnel_;  // what the connection has become
   io::CancelToken token_;
-  ExchangeTimer timer_;
   Instant rests_until_{};  // before the next request is read; zero: no rest was wanted
+  // The small ones lie in the timer's padding: an idle connection is to be small.
+  [[no_unique_address]] ExchangeTimer timer_;
   uint16_t listener_;
   bool active_ = false;
   bool draining_ = false;

@@ -358,6 +358,67 @@ TEST_F(ServerConnectionTest, VanishedClientCancelsItsRequest) {
   EXPECT_EQ(handler.open, 0);
 }
 
+std::string upgrade(std::string_view line, std::string_view to, std::string_view more = {}) {
+  std::string text(line);
+  return text + " HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: " + std::string(to) + "\r\n" +
+         std::string(more) + "\r\n";
+}
+
+// RFC 9110, section 7.8.
+TEST_F(ServerConnectionTest, UpgradeMakesATunnelThatOutlivesItsExchange) {
+  RawClient client(world, client_loop, address);
+  client.send(upgrade("GET /tunnel", "WebSocket") + "early");
+  world.run_for(1s);
+  EXPECT_THAT(handler.log, ElementsAre("GET /tunnel to websocket"));
+  EXPECT_THAT(client.received, StartsWith("HTTP/1.1 101 Switching Protocols\r\nDate: "));
+  EXPECT_THAT(client.received, EndsWith("Upgrade: websocket\r\nConnection: Upgrade\r\n\r\nearly"));
+  EXPECT_EQ(handler.active, 1);
+  client.send("later");
+  world.run_for(10min);  // no timeout of HTTP bounds it
+  EXPECT_THAT(client.received, EndsWith("earlylater"));
+  connections.for_each([](Connection& each) { each.drain(); });
+  client.send("drained");
+  world.run_for(1s);
+  EXPECT_THAT(client.received, EndsWith("drained"));
+  client.end();
+  world.run_for(1s);
+  EXPECT_TRUE(handler.tunnel_ended);
+  EXPECT_EQ(client.state, State::kEnded);
+  EXPECT_EQ(handler.open, 0);
+}
+
+TEST_F(ServerConnectionTest, CancelledConnectionEndsItsTunnel) {
+  RawClient client(world, client_loop, address);
+  client.send(upgrade("GET /tunnel", "websocket"));
+  world.run_for(1s);
+  connections.for_each([](Connection& each) { each.cancel(io::CancelReason::kDrain); });
+  world.run_for(1s);
+  EXPECT_TRUE(handler.tunnel_ended);
+  EXPECT_NE(client.state, State::kOpen);
+}
+
+// Contract, section 3: only `Upgrade: websocket` passes; RFC 6455, section 4.1: with GET, and HTTP/1.1.
+TEST_F(ServerConnectionTest, OtherUpgradesAreIgnored) {
+  for (const std::string& request : {upgrade("GET /tunnel", "h2c"), upgrade("POST /tunnel", "websocket"),
+                                     upgrade("HEAD /tunnel", "websocket"),
+                                     upgrade("GET /tunnel", "websocket", "Content-Length: 1\r\n") + "x"}) {
+    handler.log.clear();
+    RawClient client(world, client_loop, address);
+    client.send(request + get("/next"));
+    world.run_for(1s);
+    ASSERT_EQ(handler.log.size(), 2u) << request;
+    EXPECT_THAT(handler.log.front(), EndsWith(" /tunnel")) << request;
+    EXPECT_THAT(client.received, StartsWith("HTTP/1.1 200 ")) << request;
+  }
+  RawClient client(world, client_loop, address);
+  client.send("GET /tunnel HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  RawClient unnamed(world, client_loop, address);
+  unnamed.send("GET /tunnel HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n");
+  world.run_for(1s);
+  EXPECT_THAT(client.received, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(unnamed.received, StartsWith("HTTP/1.1 200 "));
+}
+
 // RFC 9112, section 11.2: after a framing error nothing on the connection can be trusted.
 TEST_F(ServerConnectionTest, BrokenFramingIsAnsweredAndTheRestIgnored) {
   RawClient client(world, client_loop, address);

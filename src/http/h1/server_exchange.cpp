@@ -3,6 +3,7 @@
 #include "http/h1/head_buffer.h"
 #include "http/h1/serializer.h"
 #include "http/h1/server_connection.h"
+#include "http/syntax.h"
 #include "http/transfer_errors.h"
 #include "io/sleep.h"
 
@@ -12,6 +13,8 @@ namespace {
 
 /// A request body of which so much at most is left is read and dropped, so that the connection can be kept.
 constexpr uint64_t kShortRestBytes = 64 * 1024;
+/// The only protocol that HTTP is left for (contract, section 3).
+constexpr std::string_view kWebSocket = "websocket";
 /// How long a last answer may take once the exchange's own time is over.
 constexpr Duration kLastAnswerTime = std::chrono::seconds(2);
 
@@ -37,12 +40,14 @@ class Shield {
 }  // namespace
 
 Http1Exchange::Http1Exchange(ServerConnection& connection, Arena& exchange_arena, Request& exchange_request)
-    : ServerExchange(exchange_arena, exchange_request, connection.loop_, connection.token_, connection.timer_,
-                     connection.stream_->peer(), connection.listener_),
+    : ServerExchange(exchange_arena, exchange_request, connection.loop(), connection.token_,
+                     connection.timer_, connection.stream_->peer(), connection.listener_),
       connection_(connection),
       stream_(*connection.stream_),
       read_before_(stream_.bytes_taken()),
-      written_before_(stream_.bytes_written()) {}
+      written_before_(stream_.bytes_written()) {
+  security = stream_.security();
+}
 
 io::Task<Http1Exchange::Head> Http1Exchange::read_head() {
   const Limits limits = connection_.handler_.limits();  // a copy: a reload may replace them while we wait
@@ -94,7 +99,8 @@ void Http1Exchange::accept(std::string_view text) {
   keep_alive_ = head->keep_alive;
   expects_continue = head->expect_continue;
   te_trailers = head->te_trailers;
-  upgrade = head->upgrade;
+  bool may_upgrade = request.method == Method::kGet && request.body.empty();
+  if (may_upgrade && list_has(head->upgrade, kWebSocket)) upgrade = kWebSocket;
   if (head->framing != Framing::kNone) {
     body_.emplace(stream_, Side::kRequest, head->framing, request.body.bytes, limits, arena);
     if (body_->open()) request_body = &*body_;
@@ -176,6 +182,27 @@ io::Task<SendOutcome> Http1Exchange::send(Response& response, Body body, Transfe
       watch.stalled() != TransferWatch::Waiting::kSink)
     co_return outcome_ = SendOutcome::kSourceFailed;
   co_return outcome_ = SendOutcome::kClientFailed;
+}
+
+io::Task<io::Stream*> Http1Exchange::accept_tunnel(Response& response) {
+  response_started_ = true;
+  while (informing_) co_await loop.yield();
+  ResponseHeadOptions options;
+  options.date = connection_.handler_.date();
+  response.upgrade = upgrade;
+  std::string_view head = write_response_head(response, options, arena);
+  iovec piece{const_cast<char*>(head.data()), head.size()};
+  timer.begin(Phase::kDownload, connection_.handler_.timeouts().body_progress);
+  auto written = co_await stream_.write({&piece, 1});
+  if (!written) {
+    abandon();
+    outcome_ = SendOutcome::kClientFailed;
+    co_return nullptr;
+  }
+  timer.reset();
+  // From here on somebody reads all the time, and learns in its turn how the stream ended.
+  stream_.observe(nullptr);
+  co_return &stream_;
 }
 
 void Http1Exchange::stop_request_body() {

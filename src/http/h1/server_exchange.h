@@ -37,10 +37,12 @@ class Http1Exchange final : public ServerExchange {
   Next finish();
 
   void limit_request_body(uint64_t bytes) override;
+  io::Address local() const override { return stream_.local(); }
   uint64_t request_bytes() const override;
   uint64_t response_bytes() const override;
   io::Task<void> send_informational(const Response& response) override;
   io::Task<SendOutcome> send(Response& response, Body body, TransferWatch::Bounds bounds) override;
+  io::Task<io::Stream*> accept_tunnel(Response& response) override;
   void stop_request_body() override;
   void abandon() override;
 

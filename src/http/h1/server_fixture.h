@@ -66,6 +66,25 @@ class ThrowingBody final : public BodyReader {
   bool read_ = false;
 };
 
+/// Sends back what comes, until the end.
+class EchoTunnel final : public Tunnel {
+ public:
+  EchoTunnel(io::Stream& stream, bool& ended) : stream_(stream), ended_(ended) {}
+  io::Task<> run() override {
+    for (;;) {
+      auto lease = co_await stream_.read();
+      if (!lease || lease->empty()) break;
+      iovec piece{const_cast<char*>(lease->bytes().data()), lease->size()};
+      co_await stream_.write({&piece, 1});
+    }
+    ended_ = true;
+  }
+
+ private:
+  io::Stream& stream_;
+  bool& ended_;
+};
+
 /// What it does depends on the path; `log` has a line for each request.
 class PathHandler final : public RequestHandler {
  public:
@@ -73,6 +92,7 @@ class PathHandler final : public RequestHandler {
   std::vector<uint64_t> request_bytes;
   Limits bounds;
   ServerTimeouts times{.header = 10s, .body_progress = 10s, .keep_alive = 75s};
+  bool tunnel_ended = false;
   int open = 0;
   int active = 0;
 
@@ -144,6 +164,11 @@ class PathHandler final : public RequestHandler {
       ThrowingBody body(exchange.loop, exchange.token);
       response.body = BodyLength::unknown();
       outcome = co_await exchange.send(response, Body::of(body), sending);
+    } else if (path == "/tunnel" && !exchange.upgrade.empty()) {
+      text += " to " + std::string(exchange.upgrade);
+      response.status = 101;
+      auto* stream = co_await exchange.accept_tunnel(response);
+      if (stream) exchange.tunnel = std::make_unique<EchoTunnel>(*stream, tunnel_ended);
     } else if (path == "/throws") {
       throw std::runtime_error("handler");
     } else {

@@ -1,4 +1,4 @@
-// What a client may make an HTTP/2 connection do. None of it is a matter of taste that a user would set: each
+// What a peer may make an HTTP/2 connection do. None of it is a matter of taste that a user would set: each
 // bound is far above what honest clients need, and far below what hurts.
 #pragma once
 
@@ -15,6 +15,10 @@ inline constexpr uint32_t kMostStreams = 100;
 /// Bytes of request bodies that wait here unread: of one stream, and of a connection.
 inline constexpr uint32_t kStreamWindow = 128 * 1024;
 inline constexpr uint32_t kConnectionWindow = 1024 * 1024;
+/// Towards a server: requests at once on one connection, at most, whatever it allows; and a window in which
+/// all of their answers fit, so that a client that does not read its answer holds up no other.
+inline constexpr uint32_t kMostRequests = 100;
+inline constexpr uint32_t kClientConnectionWindow = kMostRequests * kStreamWindow;
 /// CONTINUATION frames after one HEADERS frame: eight of them hold 128 KiB of compressed fields.
 inline constexpr uint32_t kMostContinuations = 8;
 /// A head may be so many times larger than `request_head` and is still answered with 431; beyond that the

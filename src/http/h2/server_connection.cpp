@@ -15,7 +15,8 @@ ServerConnection::ServerConnection(io::Loop& loop, std::unique_ptr<io::Stream> s
       handler_(handler),
       stream_(std::move(stream)),
       timer_(loop, token_),
-      session_(*this, {.head_bytes = handler.limits().request_head, .extended_connect = false}),
+      session_(Role::kServer, *this,
+               {.head_bytes = handler.limits().request_head, .extended_connect = false}),
       listener_(listener) {
   stream_->bind(token_);
   handler_.count_connections(listener_, 1, 0);
@@ -230,7 +231,7 @@ io::Task<> ServerConnection::flush() {
 
 // --- what the session tells ---
 
-ServerStream& ServerConnection::on_begin(int32_t id) {
+SessionStream& ServerConnection::on_begin(int32_t id) {
   auto* stream = new ServerStream(*this, id);
   new_streams_.push_back(*stream);
   head_open_ = true;
@@ -238,8 +239,9 @@ ServerStream& ServerConnection::on_begin(int32_t id) {
   return *stream;
 }
 
-bool ServerConnection::on_field(ServerStream& stream, bool trailer, std::string_view name,
+bool ServerConnection::on_field(SessionStream& of_stream, bool trailer, std::string_view name,
                                 std::string_view value) {
+  ServerStream& stream = of(of_stream);
   if (!trailer) {
     stream.head_bytes_ += name.size() + value.size();
     bool readable = stream.head_.add(name, value, handler_.limits());
@@ -251,22 +253,24 @@ bool ServerConnection::on_field(ServerStream& stream, bool trailer, std::string_
   return true;
 }
 
-void ServerConnection::on_head(ServerStream& stream) {
+void ServerConnection::end_head(ServerStream& stream) {
   stream.whole_ = true;
   head_open_ = false;
   timer_.end_phase();
 }
 
-void ServerConnection::on_malformed(ServerStream& stream) {
+void ServerConnection::on_malformed(SessionStream& of_stream) {
+  ServerStream& stream = of(of_stream);
   if (stream.whole_) {
     stream.incoming_.fail(errors::kMalformed);
     return;
   }
   stream.malformed_ = true;
-  on_head(stream);
+  end_head(stream);
 }
 
-void ServerConnection::on_closed(ServerStream& stream) {
+void ServerConnection::on_closed(SessionStream& of_stream, uint32_t) {
+  ServerStream& stream = of(of_stream);
   stream.closed_ = true;
   if (stream.begun_ || stream.malformed_) {  // what was malformed is answered by its reset, and logged
     stream.lose(io::CancelReason::kClientGone);
@@ -277,9 +281,9 @@ void ServerConnection::on_closed(ServerStream& stream) {
   if (streams_.empty()) time_idle();
 }
 
-void ServerConnection::on_window(ServerStream* stream) {
+void ServerConnection::on_window(SessionStream* stream) {
   if (stream)
-    stream->more_window();
+    of(*stream).more_window();
   else
     streams_.for_each([](ServerStream& each) { each.more_window(); });
 }

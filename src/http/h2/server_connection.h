@@ -53,6 +53,7 @@ class ServerConnection final : public Connection, private Session::Owner {
   void start_streams();
   io::Task<> serve(ServerStream& stream);
   void remove(ServerStream& stream);
+  void end_head(ServerStream& stream);
 
   void schedule_write();
   io::Task<> write_all();
@@ -67,26 +68,30 @@ class ServerConnection final : public Connection, private Session::Owner {
   void time_idle();
 
   // --- Session::Owner ---
-  ServerStream& on_begin(int32_t id) override;
-  bool on_field(ServerStream& stream, bool trailer, std::string_view name, std::string_view value) override;
-  void on_head(ServerStream& stream) override;
-  void on_data(ServerStream& stream, std::string_view bytes) override { stream.incoming_.add(bytes); }
-  void on_end(ServerStream& stream) override { stream.incoming_.end(); }
-  void on_reset(ServerStream&) override {}
-  void on_malformed(ServerStream& stream) override;
-  void on_closed(ServerStream& stream) override;
-  void on_window(ServerStream* stream) override;
+  static ServerStream& of(SessionStream& stream) { return static_cast<ServerStream&>(stream); }
+  SessionStream& on_begin(int32_t id) override;
+  bool on_field(SessionStream& stream, bool trailer, std::string_view name, std::string_view value) override;
+  void on_fields_end(SessionStream& stream, bool trailer) override {
+    if (!trailer) end_head(of(stream));
+  }
+  void on_data(SessionStream& stream, std::string_view bytes) override { of(stream).incoming_.add(bytes); }
+  void on_end(SessionStream& stream) override { of(stream).incoming_.end(); }
+  void on_malformed(SessionStream& stream) override;
+  void on_closed(SessionStream& stream, uint32_t code) override;
+  void on_window(SessionStream* stream) override;
   void on_settings() override;
   void on_limit(std::string_view limit) override { handler_.count_limit(limit); }
   void on_ping_answered() override;
-  Portion next_portion(ServerStream& stream, size_t most) override { return stream.next_portion(most); }
-  bool has_portion(const ServerStream& stream, size_t bytes) const override {
-    return stream.has_portion(bytes);
+  Portion next_portion(SessionStream& stream, size_t most) override { return of(stream).next_portion(most); }
+  bool has_portion(const SessionStream& stream, size_t bytes) const override {
+    return static_cast<const ServerStream&>(stream).has_portion(bytes);
   }
-  void put_portion(ServerStream& stream, size_t bytes, OutputBatch& batch) override {
-    stream.put_portion(bytes, batch);
+  void put_portion(SessionStream& stream, size_t bytes, OutputBatch& batch) override {
+    of(stream).put_portion(bytes, batch);
   }
-  void on_head_sent(ServerStream& stream, size_t bytes, bool end) override { stream.head_sent(bytes, end); }
+  void on_head_sent(SessionStream& stream, size_t bytes, bool end) override {
+    of(stream).head_sent(bytes, end);
+  }
   Instant now() const override { return loop_.now(); }
 
   io::Loop& loop_;

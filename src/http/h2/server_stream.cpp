@@ -50,7 +50,9 @@ ServerStream::ServerStream(ServerConnection& connection, int32_t id)
       id_(id),
       incoming_(connection.loop_, ends, *this, memory),
       head_(received),
-      signal_(connection.loop_) {}
+      signal_(connection.loop_) {
+  security = connection.stream_->security();
+}
 
 ServerStream::~ServerStream() = default;
 
@@ -98,9 +100,17 @@ uint64_t ServerStream::moved() const {
   return sent_bytes_ + (in_batch_.linked() ? connection_.stream_->bytes_written() : 0);
 }
 
+io::Task<io::Stream*> ServerStream::accept_tunnel(Response&) {
+  response_started_ = true;
+  fail(SendOutcome::kClientFailed);
+  co_return nullptr;
+}
+
 void ServerStream::stop_request_body() {
   if (!incoming_.ended()) incoming_.fail(kCancelledError);
 }
+
+io::Address ServerStream::local() const { return connection_.stream_->local(); }
 
 void ServerStream::abandon() {
   if (!closed_ && !end_sent_ && !reset_ && !malformed_) {

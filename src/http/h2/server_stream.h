@@ -29,6 +29,7 @@ struct StreamState {
 };
 
 class ServerStream final : private StreamState,
+                           public SessionStream,
                            public ServerExchange,
                            public ListHook,
                            private Incoming::Window,
@@ -41,11 +42,13 @@ class ServerStream final : private StreamState,
   static void operator delete(void* block, size_t bytes) { io::release_frame(block, bytes); }
 
   // --- http::ServerExchange ---
+  io::Address local() const override;
   void limit_request_body(uint64_t bytes) override { incoming_.limit(bytes); }
   uint64_t request_bytes() const override { return head_bytes_ + incoming_.received(); }
   uint64_t response_bytes() const override { return sent_bytes_; }
   io::Task<void> send_informational(const Response& response) override;
   io::Task<SendOutcome> send(Response& response, Body body, TransferWatch::Bounds bounds) override;
+  io::Task<io::Stream*> accept_tunnel(Response& response) override;
   void stop_request_body() override;
   void abandon() override;
 

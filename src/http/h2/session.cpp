@@ -54,13 +54,13 @@ class Pairs {
 
 }  // namespace
 
-/// What nghttp2 calls; `user_data` is the Session, a stream's user data its ServerStream.
+/// What nghttp2 calls; `user_data` is the Session, a stream's user data its SessionStream.
 struct Callbacks {
   using Frame = nghttp2_frame;
 
   static Session& session_of(void* user_data) { return *static_cast<Session*>(user_data); }
-  static ServerStream* stream_of(nghttp2_session* session, int32_t id) {
-    return id == 0 ? nullptr : static_cast<ServerStream*>(nghttp2_session_get_stream_user_data(session, id));
+  static SessionStream* stream_of(nghttp2_session* session, int32_t id) {
+    return id == 0 ? nullptr : static_cast<SessionStream*>(nghttp2_session_get_stream_user_data(session, id));
   }
   static bool is_trailer(const Frame* frame) { return frame->headers.cat == NGHTTP2_HCAT_HEADERS; }
 
@@ -71,14 +71,14 @@ struct Callbacks {
   }
   static int on_begin_headers(nghttp2_session* session, const Frame* frame, void* user_data) {
     Session& self = session_of(user_data);
-    if (is_trailer(frame)) return 0;
-    ServerStream& stream = self.owner_.on_begin(frame->hd.stream_id);
+    if (self.role_ == Role::kClient || is_trailer(frame)) return 0;
+    SessionStream& stream = self.owner_.on_begin(frame->hd.stream_id);
     ++self.streams_;
     return nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, &stream);
   }
   static int on_header(nghttp2_session* session, const Frame* frame, const uint8_t* name, size_t name_size,
                        const uint8_t* value, size_t value_size, uint8_t, void* user_data) {
-    ServerStream* stream = stream_of(session, frame->hd.stream_id);
+    SessionStream* stream = stream_of(session, frame->hd.stream_id);
     if (!stream) return 0;
     bool taken = session_of(user_data).owner_.on_field(*stream, is_trailer(frame), text_of(name, name_size),
                                                        text_of(value, value_size));
@@ -93,24 +93,24 @@ struct Callbacks {
   static int on_frame_recv(nghttp2_session* session, const Frame* frame, void* user_data) {
     Session& self = session_of(user_data);
     Session::Owner& owner = self.owner_;
-    ServerStream* stream = stream_of(session, frame->hd.stream_id);
+    SessionStream* stream = stream_of(session, frame->hd.stream_id);
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
-        if (stream && !is_trailer(frame)) owner.on_head(*stream);
+        if (stream) owner.on_fields_end(*stream, is_trailer(frame));
         if (stream && end) owner.on_end(*stream);
         break;
       case NGHTTP2_DATA:
         if (stream && end) owner.on_end(*stream);
-        break;
-      case NGHTTP2_RST_STREAM:
-        if (stream) owner.on_reset(*stream);
         break;
       case NGHTTP2_WINDOW_UPDATE:
         if (stream || frame->hd.stream_id == 0) owner.on_window(stream);
         break;
       case NGHTTP2_SETTINGS:
         if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) owner.on_settings();
+        break;
+      case NGHTTP2_GOAWAY:
+        owner.on_goaway();
         break;
       case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK) owner.on_ping_answered();
@@ -122,7 +122,7 @@ struct Callbacks {
   }
   static int on_invalid_frame_recv(nghttp2_session* session, const Frame* frame, int error, void* user_data) {
     Session& self = session_of(user_data);
-    if (ServerStream* stream = stream_of(session, frame->hd.stream_id)) {
+    if (SessionStream* stream = stream_of(session, frame->hd.stream_id)) {
       self.owner_.on_malformed(*stream);
     } else if (frame->hd.type == NGHTTP2_HEADERS &&
                (error == NGHTTP2_ERR_REFUSED_STREAM || self.streams_ >= kMostStreams)) {
@@ -133,18 +133,18 @@ struct Callbacks {
   static int on_data_chunk_recv(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* bytes,
                                 size_t size, void* user_data) {
     Session& self = session_of(user_data);
-    if (ServerStream* stream = stream_of(session, id))
+    if (SessionStream* stream = stream_of(session, id))
       self.owner_.on_data(*stream, text_of(bytes, size));
     else
       self.consume(id, size);
     return 0;
   }
-  static int on_stream_close(nghttp2_session* session, int32_t id, uint32_t, void* user_data) {
+  static int on_stream_close(nghttp2_session* session, int32_t id, uint32_t code, void* user_data) {
     Session& self = session_of(user_data);
-    ServerStream* stream = stream_of(session, id);
+    SessionStream* stream = stream_of(session, id);
     if (!stream) return 0;
     --self.streams_;
-    self.owner_.on_closed(*stream);
+    self.owner_.on_closed(*stream, code);
     return 0;
   }
 
@@ -156,7 +156,7 @@ struct Callbacks {
   }
   static ssize_t on_read(nghttp2_session* session, int32_t id, uint8_t*, size_t most, uint32_t* flags,
                          nghttp2_data_source*, void* user_data) {
-    ServerStream* stream = stream_of(session, id);
+    SessionStream* stream = stream_of(session, id);
     if (!stream) return NGHTTP2_ERR_DEFERRED;  // its reset is on the way
     Portion portion = session_of(user_data).owner_.next_portion(*stream, most);
     if (portion.bytes == 0 && !portion.end) return NGHTTP2_ERR_DEFERRED;
@@ -173,7 +173,7 @@ struct Callbacks {
   static int on_send_data(nghttp2_session* session, Frame* frame, const uint8_t* head, size_t size,
                           nghttp2_data_source*, void* user_data) {
     Session& self = session_of(user_data);
-    ServerStream* stream = stream_of(session, frame->hd.stream_id);
+    SessionStream* stream = stream_of(session, frame->hd.stream_id);
     if (!stream || !self.owner_.has_portion(*stream, size)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     size_t copied = kFrameHeadBytes + (size <= OutputBatch::kCopiedBytes ? size : 0);
     if (!self.batch_->has_room(copied)) return NGHTTP2_ERR_WOULDBLOCK;
@@ -187,7 +187,7 @@ struct Callbacks {
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
       self.count_own_reset(frame->rst_stream.error_code);
     } else if (frame->hd.type == NGHTTP2_HEADERS) {
-      if (ServerStream* stream = stream_of(session, frame->hd.stream_id))
+      if (SessionStream* stream = stream_of(session, frame->hd.stream_id))
         self.owner_.on_head_sent(*stream, kFrameHeadBytes + frame->hd.length,
                                  frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
     }
@@ -242,26 +242,30 @@ const Setup& setup() {
 
 }  // namespace
 
-Session::Session(Owner& owner, const Settings& settings)
-    : owner_(owner),
+Session::Session(Role role, Owner& owner, const Settings& settings)
+    : role_(role),
+      owner_(owner),
       resets_(kResets, owner.now()),
       settings_(kSettingsFrames, owner.now()),
       pings_(kPings, owner.now()),
       priorities_(kPriorities, owner.now()),
       window_updates_(kWindowUpdates, owner.now()),
       empty_frames_(kEmptyFrames, owner.now()) {
-  if (nghttp2_session_server_new2(&session_, setup().callbacks, this, setup().options) != 0)
-    throw std::bad_alloc();
+  bool server = role == Role::kServer;
+  int made = server ? nghttp2_session_server_new2(&session_, setup().callbacks, this, setup().options)
+                    : nghttp2_session_client_new2(&session_, setup().callbacks, this, setup().options);
+  if (made != 0) throw std::bad_alloc();
   std::array<nghttp2_settings_entry, 5> entries{{
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kMostStreams},
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, server ? kMostStreams : 0},  // of the peer's: no pushes
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, settings.head_bytes},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
-      {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+      {server ? NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL : NGHTTP2_SETTINGS_ENABLE_PUSH, server ? 1u : 0u},
   }};
-  size_t count = settings.extended_connect ? entries.size() : entries.size() - 1;
+  size_t count = server && !settings.extended_connect ? entries.size() - 1 : entries.size();
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries.data(), count);
-  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                        server ? kConnectionWindow : kClientConnectionWindow);
 }
 
 Session::~Session() { nghttp2_session_del(session_); }
@@ -293,6 +297,22 @@ bool Session::send(OutputBatch& batch) {
 bool Session::wants_read() const { return nghttp2_session_want_read(session_) != 0; }
 bool Session::wants_write() const { return nghttp2_session_want_write(session_) != 0; }
 size_t Session::queued() const { return nghttp2_session_get_outbound_queue_size(session_); }
+
+int32_t Session::submit_request(const RequestLine& line, std::span<const Field> fields, bool body,
+                                SessionStream& stream) {
+  Pairs pairs(fields.size() + 4);
+  pairs.add(pair_of(":method", line.method));
+  pairs.add(pair_of(":scheme", line.scheme));
+  pairs.add(pair_of(":authority", line.authority));
+  pairs.add(pair_of(":path", line.path));
+  for (const Field& field : fields) pairs.add(field);
+  nghttp2_data_provider provider{.source = {.ptr = nullptr}, .read_callback = Callbacks::on_read};
+  int32_t id = nghttp2_submit_request(session_, nullptr, pairs.data(), pairs.size(),
+                                      body ? &provider : nullptr, &stream);
+  if (id < 0) return -1;
+  ++streams_;
+  return id;
+}
 
 void Session::submit_response(int32_t id, uint16_t status, std::span<const Field> fields, bool body,
                               bool interim) {
@@ -329,6 +349,13 @@ bool Session::has_window(int32_t id) const {
          nghttp2_session_get_remote_window_size(session_) > 0;
 }
 
+uint32_t Session::most_requests() const {
+  return nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+bool Session::offers_extended_connect() const {
+  return nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
 void Session::submit_notice() {
   nghttp2_submit_shutdown_notice(session_);
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
@@ -363,7 +390,7 @@ bool Session::spend(FrameBudget& budget, const Allowance& allowance, std::string
 /// A client that makes us reset its requests, by breaking the protocol on them, is no better than one that
 /// does it itself.
 void Session::count_own_reset(uint32_t code) {
-  if (code == NGHTTP2_NO_ERROR || code == NGHTTP2_INTERNAL_ERROR) return;
+  if (role_ == Role::kClient || code == NGHTTP2_NO_ERROR || code == NGHTTP2_INTERNAL_ERROR) return;
   if (!spend(resets_, kResets, "http2_resets")) terminate(ErrorCode::kEnhanceYourCalm);
 }
 
@@ -381,8 +408,8 @@ bool Session::count_frame(uint8_t type, uint8_t flags, size_t length) {
       if (++continuations_ <= kMostContinuations) return true;
       owner_.on_limit("http2_continuations");
       return false;
-    case NGHTTP2_RST_STREAM:
-      return spend(resets_, kResets, "http2_resets");
+    case NGHTTP2_RST_STREAM:  // a server that resets has been given a request each time
+      return role_ == Role::kClient || spend(resets_, kResets, "http2_resets");
     case NGHTTP2_SETTINGS:
       return flags & NGHTTP2_FLAG_ACK || spend(settings_, kSettingsFrames, "http2_settings");
     case NGHTTP2_PING:

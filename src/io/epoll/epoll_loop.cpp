@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "io/epoll/epoll_datagram.h"
 #include "io/epoll/epoll_listener.h"
 #include "io/epoll/epoll_stream.h"
 
@@ -98,6 +99,11 @@ Task<Result<std::unique_ptr<Stream>>> EpollLoop::connect(Address address, Cancel
   if (!connected) co_return std::unexpected(connected.error());
   (*stream)->unbind();
   co_return std::move(*stream);
+}
+
+Result<std::unique_ptr<DatagramSocket>> EpollLoop::open_datagrams(const Address& local,
+                                                                  const DatagramOptions& options) {
+  return EpollDatagramSocket::open(*this, local, options);
 }
 
 }  // namespace sluice::io

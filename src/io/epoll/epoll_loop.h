@@ -27,6 +27,8 @@ class EpollLoop final : public SystemLoop {
 
   Result<std::unique_ptr<Listener>> listen(const Address& address, ListenOptions options) override;
   Task<Result<std::unique_ptr<Stream>>> connect(Address address, CancelToken& token) override;
+  Result<std::unique_ptr<DatagramSocket>> open_datagrams(const Address& local,
+                                                         const DatagramOptions& options) override;
 
   /// Registers for input, output and hang-up, edge-triggered.
   Result<> watch(int descriptor, EpollTarget& target, uint32_t events);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "io/sim/sim_datagram.h"
 #include "io/sim/sim_listener.h"
 #include "io/sim/sim_stream.h"
 #include "io/sim/sim_world.h"
@@ -76,6 +77,11 @@ Task<Result<std::unique_ptr<Stream>>> SimLoop::connect(Address address, CancelTo
   if (!connected) co_return std::unexpected(connected.error());
   stream->unbind();
   co_return std::move(stream);
+}
+
+Result<std::unique_ptr<DatagramSocket>> SimLoop::open_datagrams(const Address& local,
+                                                                const DatagramOptions& options) {
+  return SimDatagramSocket::open(*this, local, options);
 }
 
 }  // namespace sluice::io

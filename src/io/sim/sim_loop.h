@@ -45,6 +45,8 @@ class SimLoop final : public Loop {
 
   Result<std::unique_ptr<Listener>> listen(const Address& address, ListenOptions options) override;
   Task<Result<std::unique_ptr<Stream>>> connect(Address address, CancelToken& token) override;
+  Result<std::unique_ptr<DatagramSocket>> open_datagrams(const Address& local,
+                                                         const DatagramOptions& options) override;
 
   /// `target` is told in the next turn; what comes meanwhile is told together.
   void notify(SimTarget& target, uint32_t events);

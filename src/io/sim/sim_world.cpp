@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "io/sim/sim_datagram.h"
 #include "io/sim/sim_listener.h"
 #include "io/sim/sim_stream.h"
 
@@ -22,7 +23,11 @@ bool is_any(const Address& address) {
 }  // namespace
 
 SimWorld::SimWorld(const Options& options)
-    : options_(options), random_(options.seed), now_(kStart), trace_(options.keep_trace) {
+    : options_(options),
+      random_(options.seed),
+      now_(kStart),
+      datagrams_(std::make_unique<SimDatagrams>(*this)),
+      trace_(options.keep_trace) {
   for (FaultKind kind : {FaultKind::kClockJump, FaultKind::kNoDescriptors, FaultKind::kWorkerStarved})
     draw_world_fault(kind);
 }

@@ -20,6 +20,7 @@
 namespace sluice::io {
 
 class SimConnection;
+class SimDatagrams;
 class SimListener;
 class SimStream;
 
@@ -83,6 +84,8 @@ class SimWorld {
 
  private:
   friend class SimConnection;
+  friend class SimDatagrams;
+  friend class SimDatagramSocket;
   friend class SimListener;
   friend class SimLoop;
   friend class SimOffload;
@@ -101,6 +104,7 @@ class SimWorld {
   uint16_t next_port();
 
   SimQueue& queue() { return queue_; }
+  SimDatagrams& datagrams() { return *datagrams_; }
   SimConnection& take_connection();
   uint32_t next_connection_number();
   void release(SimConnection& connection) { free_connections_.push_back(&connection); }
@@ -130,6 +134,7 @@ class SimWorld {
   std::set<Address> swallowed_;
   std::map<std::string, Resolution> names_;
   SimQueue queue_;
+  std::unique_ptr<SimDatagrams> datagrams_;
   std::vector<std::unique_ptr<SimConnection>> connections_;
   std::vector<SimConnection*> free_connections_;
   std::vector<SimLoop*> runnable_;             // of this turn

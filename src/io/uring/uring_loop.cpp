@@ -12,6 +12,7 @@
 
 #include "io/uring/buffer_ring.h"
 #include "io/uring/ring.h"
+#include "io/uring/uring_datagram.h"
 #include "io/uring/uring_listener.h"
 #include "io/uring/uring_stream.h"
 
@@ -198,6 +199,11 @@ Task<Result<std::unique_ptr<Stream>>> UringLoop::connect(Address address, Cancel
   if (!connected) co_return std::unexpected(connected.error());
   (*stream)->unbind();
   co_return std::move(*stream);
+}
+
+Result<std::unique_ptr<DatagramSocket>> UringLoop::open_datagrams(const Address& local,
+                                                                  const DatagramOptions& options) {
+  return UringDatagramSocket::open(*this, local, options);
 }
 
 }  // namespace sluice::io

@@ -39,6 +39,8 @@ class UringLoop final : public SystemLoop {
   void let_go() override;
   Result<std::unique_ptr<Listener>> listen(const Address& address, ListenOptions options) override;
   Task<Result<std::unique_ptr<Stream>>> connect(Address address, CancelToken& token) override;
+  Result<std::unique_ptr<DatagramSocket>> open_datagrams(const Address& local,
+                                                         const DatagramOptions& options) override;
 
   // --- for streams and listeners ---
   using Slot = uint32_t;
