@@ -258,6 +258,10 @@ int explain(const ExplainOptions& options) {
           considered.route == gateway::Consideration::kWholeApi
               ? fmt::format("api {}", node.entry.spec.name)
               : fmt::format("route {}/{}", node.entry.spec.name, node.routes[considered.route]->route);
+      if (considered.route != gateway::Consideration::kWholeApi) {
+        const std::string& way = node.routes[considered.route]->brought.way;
+        if (!way.empty()) what += fmt::format(" by {}", way);
+      }
       telling.others.push_back(
           {std::move(what), std::string(verdict_text(considered.verdict)), considered.detail});
     }

@@ -94,6 +94,14 @@ class Bringing {
 
 }  // namespace
 
+std::string PlannedRoute::way() const {
+  std::string text = spec.methods.empty() ? "any method" : spec.methods.front();
+  text.append(" ").append(spec.path);
+  for (const ConditionSpec& condition : spec.conditions)
+    if (condition.kind == ConditionSpec::Kind::kSuffix) text += condition.value;
+  return text;
+}
+
 std::vector<const config::Route*> routes_of_call(std::span<const config::Route> routes,
                                                  std::string_view call) {
   std::vector<const config::Route*> best;

@@ -19,6 +19,9 @@ struct PlannedRoute {
   const config::Route* route = nullptr;        // null: it has the API's settings alone
   const config::PolicyEntry* entry = nullptr;  // who brought it; null: it is written in the document
   uint32_t number = BroughtRoute::kNoNumber;   // for `entry`
+
+  /// What a brought one takes, for people.
+  std::string way() const;
 };
 
 /// The routes of an API: those of the document first, in its order. Empty: none are written or brought.

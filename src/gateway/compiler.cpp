@@ -282,7 +282,7 @@ std::shared_ptr<const RoutePlan> Compilation::compile_route(const Place& place, 
                                                             const ApiRouter& router, uint32_t number) {
   auto plan = make_plan(place, place.route, place.route_name);
   if (planned.number != BroughtRoute::kNoNumber)
-    plan->brought = {compiled_policies_[planned.entry].get(), planned.number};
+    plan->brought = {compiled_policies_[planned.entry].get(), planned.number, planned.way()};
   for (std::string_view parameter : router.parameter_names(number)) plan->parameters.emplace_back(parameter);
   check_fit(place, plan->parameters);
   RouteAction action{place.route, upstreams_of(*place.api, place.route), plan->parameters};

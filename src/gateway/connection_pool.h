@@ -64,8 +64,8 @@ class ConnectionPool final : private io::Timer {
   /// The idle connection that was used last, or null.
   UpstreamConnection* take_idle();
   /// A new one. Tries the target's addresses in turn until `timeout` has passed for each; kUnresolved when
-  /// its name has none, kUnsecured when TLS failed. What is sent first may be given as `preface`, and lives until this returns: a PROXY
-  /// header, so that the connection is for one client alone and not kept.
+  /// its name has none, kUnsecured when TLS failed. What is sent first may be given as `preface`, and lives
+  /// until this returns: a PROXY header, so that the connection is for one client alone and not kept.
   io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout,
                                                     std::string_view preface = {});
   /// Every connection taken comes back once; `reusable`: the last response was read to its end. Kept for

@@ -60,6 +60,7 @@ struct RoutePlan {
   struct Brought {
     const Policy* by = nullptr;
     uint32_t number = 0;
+    std::string way;  // for people: "GET /v1/books/{1}"
   } brought;
 
  private:

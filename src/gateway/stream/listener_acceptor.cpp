@@ -153,7 +153,8 @@ class Opening final : public http::Connection {
     }
     // A drain is no fault of the client's.
     if (token_.reason() != io::CancelReason::kDrain)
-      handshakes_->failed(outcome.error(), stream.peer(), stream.security()->server_name, worker_.loop().now());
+      handshakes_->failed(outcome.error(), stream.peer(), stream.security()->server_name,
+                          worker_.loop().now());
     co_return false;
   }
 
@@ -230,8 +231,7 @@ bool ListenerAcceptor::admit(const io::Address& peer) { return worker_.admit(pee
 void ListenerAcceptor::shed() { worker_.count_limit("descriptors"); }
 
 void ListenerAcceptor::accepted(std::unique_ptr<io::Stream> stream) {
-  bool looks =
-      settings_.proxy_protocol != ListenerProxyProtocol::kOff || settings_.streams || settings_.tls;
+  bool looks = settings_.proxy_protocol != ListenerProxyProtocol::kOff || settings_.streams || settings_.tls;
   if (!looks) return serve_http(worker_, std::move(stream), settings_);
   worker_.scope().spawn(open_connection(worker_, settings_, handshakes_, std::move(stream)));
 }

@@ -3,8 +3,10 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/util/json_util.h>
-#include <google/protobuf/util/type_resolver_util.h>
+#include <google/protobuf/util/type_resolver.h>
 
+#include "policies/transform/grpc_transcode/json_scanner.h"
+#include "policies/transform/grpc_transcode/type_table.h"
 #include "policies/transform/grpc_transcode/wire.h"
 
 namespace sluice::policies::grpc {
@@ -13,7 +15,6 @@ namespace {
 
 namespace pb = google::protobuf;
 
-constexpr std::string_view kTypePrefix = "type.googleapis.com";
 constexpr size_t kMostErrorBytes = 300;
 
 std::string type_url(const pb::Descriptor& type) {
@@ -43,6 +44,40 @@ pb::util::JsonPrintOptions to_protobuf(const PrintOptions& print) {
   return options;
 }
 
+std::expected<void, MessageCodec::Error> print(pb::util::TypeResolver& types, const pb::Descriptor& type,
+                                               std::string_view message,
+                                               const pb::util::JsonPrintOptions& options, std::string& out) {
+  if (!is_well_formed(type, message)) return std::unexpected("the message is not what its type says");
+  pb::io::ArrayInputStream in(message.data(), static_cast<int>(message.size()));
+  pb::io::StringOutputStream to(&out);
+  auto status = pb::util::BinaryToJsonStream(&types, type_url(type), &in, &to, options);
+  if (!status.ok()) return std::unexpected(tidy(status));
+  return {};
+}
+
+/// The value of a member of an object as protobuf writes it without white space, or empty; false: too deep.
+bool find_member(std::string_view object, std::string_view key, std::string_view& value) {
+  auto take_value = [&](std::string_view& taken) {
+    JsonScanner scanner;
+    size_t used = 0;
+    bool whole = scanner.scan(object, used) == JsonScanner::Status::kWhole;
+    taken = object.substr(0, used);
+    object.remove_prefix(used);
+    return whole;
+  };
+  object.remove_prefix(1);
+  while (object.size() > 1) {
+    std::string_view name;
+    if (!take_value(name)) return false;
+    object.remove_prefix(1);  // the colon
+    if (!take_value(value)) return false;
+    if (name.substr(1, name.size() - 2) == key) return true;
+    object.remove_prefix(1);  // a comma, or the end
+  }
+  value = {};
+  return true;
+}
+
 /// A field that is not set.
 std::string default_json(const pb::FieldDescriptor& field, bool enums_as_numbers) {
   if (field.is_map()) return "{}";
@@ -67,23 +102,9 @@ std::string default_json(const pb::FieldDescriptor& field, bool enums_as_numbers
 
 }  // namespace
 
-struct MessageCodec::Resolver {
-  std::unique_ptr<pb::util::TypeResolver> types;
-
-  std::expected<void, Error> to_json(const pb::Descriptor& type, std::string_view message,
-                                     const pb::util::JsonPrintOptions& options, std::string& out) const {
-    if (!is_well_formed(type, message)) return std::unexpected("the message is not what its type says");
-    pb::io::ArrayInputStream in(message.data(), static_cast<int>(message.size()));
-    pb::io::StringOutputStream to(&out);
-    auto status = pb::util::BinaryToJsonStream(types.get(), type_url(type), &in, &to, options);
-    if (!status.ok()) return std::unexpected(tidy(status));
-    return {};
-  }
-};
-
 const config::Struct<PrintOptions>& PrintOptions::schema() {
   static const auto schema =
-      config::Struct<PrintOptions>("print", "How answers are written as JSON.")
+      config::Struct<PrintOptions>("grpc_print", "How answers are written as JSON.")
           .field("add_whitespace", &PrintOptions::add_whitespace,
                  "Indent; not in streams, where a message is a line.")
           .field("always_print_primitive_fields", &PrintOptions::always_print_primitive_fields,
@@ -96,15 +117,11 @@ const config::Struct<PrintOptions>& PrintOptions::schema() {
 }
 
 MessageCodec::MessageCodec(const Schema& schema, const PrintOptions& print, bool ignore_unknown_fields)
-    : resolver_(std::make_unique<Resolver>()), print_(print), ignore_unknown_fields_(ignore_unknown_fields) {
+    : types_(schema.types()), print_(print), ignore_unknown_fields_(ignore_unknown_fields) {
   // What is wrong comes back as an error; protobuf would also write it to stderr.
   static const auto kQuiet = pb::SetLogHandler(nullptr);
   std::ignore = kQuiet;
-  const pb::DescriptorPool* pool = schema.methods().front().input->file()->pool();
-  resolver_->types.reset(pb::util::NewTypeResolverForDescriptorPool(std::string(kTypePrefix), pool));
 }
-
-MessageCodec::~MessageCodec() = default;
 
 std::expected<void, MessageCodec::Error> MessageCodec::to_message(const pb::Descriptor& type,
                                                                   std::string_view json,
@@ -113,7 +130,7 @@ std::expected<void, MessageCodec::Error> MessageCodec::to_message(const pb::Desc
   options.ignore_unknown_fields = ignore_unknown_fields_;
   pb::io::ArrayInputStream in(json.data(), static_cast<int>(json.size()));
   pb::io::StringOutputStream to(&out);
-  auto status = pb::util::JsonToBinaryStream(resolver_->types.get(), type_url(type), &in, &to, options);
+  auto status = pb::util::JsonToBinaryStream(&types_, type_url(type), &in, &to, options);
   if (!status.ok()) return std::unexpected(tidy(status));
   return {};
 }
@@ -121,24 +138,22 @@ std::expected<void, MessageCodec::Error> MessageCodec::to_message(const pb::Desc
 std::expected<void, MessageCodec::Error> MessageCodec::to_json(const pb::Descriptor& type,
                                                                std::string_view message,
                                                                std::string& out) const {
-  return resolver_->to_json(type, message, to_protobuf(print_), out);
+  return print(types_, type, message, to_protobuf(print_), out);
 }
 
 std::expected<void, MessageCodec::Error> MessageCodec::to_json(const pb::FieldDescriptor& field,
                                                                std::string_view message,
                                                                std::string& out) const {
   std::string alone = only_field(message, static_cast<uint32_t>(field.number()));
-  // A message of that field alone is written as an object with one member: {"KEY":VALUE}.
+  // A message of that field alone is an object with that member, and perhaps the defaults of others.
   auto options = to_protobuf(print_);
   options.add_whitespace = false;
   std::string object;
-  auto done = resolver_->to_json(*field.containing_type(), alone, options, object);
+  auto done = print(types_, *field.containing_type(), alone, options, object);
   if (!done) return done;
-  size_t before_value = key_of(field).size() + 4;
-  if (object.size() > before_value + 1 && object.compare(2, key_of(field).size(), key_of(field)) == 0)
-    out.append(object, before_value, object.size() - before_value - 1);
-  else
-    out += default_json(field, print_.always_print_enums_as_ints);
+  std::string_view value;
+  if (!find_member(object, key_of(field), value)) return std::unexpected("the message nests too deep");
+  out += value.empty() ? default_json(field, print_.always_print_enums_as_ints) : std::string(value);
   return {};
 }
 

@@ -27,7 +27,6 @@ class MessageCodec {
 
   /// For messages of `schema`, which must outlive it.
   MessageCodec(const Schema& schema, const PrintOptions& print, bool ignore_unknown_fields);
-  ~MessageCodec();
 
   /// Appends the message that `json`, an object or what a well-known type is written as, says.
   std::expected<void, Error> to_message(const google::protobuf::Descriptor& type, std::string_view json,
@@ -42,8 +41,7 @@ class MessageCodec {
   const std::string& key_of(const google::protobuf::FieldDescriptor& field) const;
 
  private:
-  struct Resolver;
-  std::unique_ptr<Resolver> resolver_;
+  google::protobuf::util::TypeResolver& types_;
   PrintOptions print_;
   bool ignore_unknown_fields_;
 };

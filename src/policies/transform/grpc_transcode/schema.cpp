@@ -4,8 +4,10 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 #include <google/protobuf/unknown_field_set.h>
+#include <google/protobuf/util/type_resolver.h>
 
 #include "base/hash.h"
+#include "policies/transform/grpc_transcode/type_table.h"
 
 namespace sluice::policies::grpc {
 
@@ -96,12 +98,15 @@ std::expected<Method, std::string> read_method(const pb::MethodDescriptor& descr
 
 }  // namespace
 
-struct Schema::Types {
-  pb::DescriptorPool pool;
+struct Schema::Pool {
+  pb::DescriptorPool descriptors;
+  std::unique_ptr<pb::util::TypeResolver> types;
 };
 
-Schema::Schema() : types_(std::make_unique<Types>()) {}
+Schema::Schema() : pool_(std::make_unique<Pool>()) {}
 Schema::~Schema() = default;
+
+pb::util::TypeResolver& Schema::types() const { return *pool_->types; }
 
 std::expected<std::shared_ptr<const Schema>, std::string> Schema::build(std::string_view descriptor_set) {
   pb::FileDescriptorSet set;
@@ -109,10 +114,12 @@ std::expected<std::shared_ptr<const Schema>, std::string> Schema::build(std::str
     return std::unexpected("the descriptor set cannot be read");
   auto schema = std::shared_ptr<Schema>(new Schema);
   schema->fingerprint_ = hash64(descriptor_set, 0);
+  std::vector<std::string> files;
   for (const pb::FileDescriptorProto& file : set.file()) {
     PoolErrors errors;
-    const pb::FileDescriptor* built = schema->types_->pool.BuildFileCollectingErrors(file, &errors);
+    const pb::FileDescriptor* built = schema->pool_->descriptors.BuildFileCollectingErrors(file, &errors);
     if (!built) return std::unexpected(errors.first);
+    files.push_back(file.name());
     for (int i = 0; i < built->service_count(); ++i) {
       for (int j = 0; j < built->service(i)->method_count(); ++j) {
         auto method = read_method(*built->service(i)->method(j));
@@ -122,6 +129,7 @@ std::expected<std::shared_ptr<const Schema>, std::string> Schema::build(std::str
     }
   }
   if (schema->methods_.empty()) return std::unexpected("the descriptors describe no service");
+  schema->pool_->types = make_type_table(schema->pool_->descriptors, files);
   return schema;
 }
 

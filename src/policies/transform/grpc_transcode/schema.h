@@ -14,6 +14,9 @@ namespace google::protobuf {
 class Descriptor;
 class FieldDescriptor;
 class MethodDescriptor;
+namespace util {
+class TypeResolver;
+}
 }  // namespace google::protobuf
 
 namespace sluice::policies::grpc {
@@ -51,11 +54,12 @@ class Schema {
   std::span<const Method> methods() const { return methods_; }
   /// Tells two sets apart.
   uint64_t fingerprint() const { return fingerprint_; }
+  google::protobuf::util::TypeResolver& types() const;
 
  private:
-  struct Types;
+  struct Pool;
   Schema();
-  std::unique_ptr<Types> types_;
+  std::unique_ptr<Pool> pool_;
   std::vector<Method> methods_;
   uint64_t fingerprint_ = 0;
 };

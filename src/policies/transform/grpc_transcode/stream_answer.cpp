@@ -111,6 +111,7 @@ void StreamAnswer::fail(const http::Error& error) {
 
 std::string_view write_grpc_problem(http::GrpcStatus status, std::string_view message,
                                     std::string_view request_id, Arena& arena) {
+  if (message.empty()) message = "The service gave no reason.";
   return http::write_problem({.status = http::http_status_of_grpc(status),
                               .code = http::grpc_status_code(status),
                               .detail = http::decode_grpc_message(message, arena),
