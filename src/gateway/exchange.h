@@ -146,7 +146,10 @@ class Exchange {
  private:
   Step run_links();
   bool accept_decision(Step::Kind kind);
-  void run_response_phase();
+  bool run_response_phase();
+  io::Task<> finish_response_phase();
+  io::Task<http::SendOutcome> respond_waiting();
+  void fault_in_response(std::string_view what);
 
   struct HiddenField {
     http::FieldName id;
@@ -163,6 +166,7 @@ class Exchange {
   std::span<void*> states_;  // by link of the chain
   size_t link_ = 0;          // the policy that runs now
   size_t began_ = 0;         // links whose request phase has begun
+  size_t to_respond_ = 0;    // links whose response phase is to come
 };
 
 }  // namespace sluice::gateway
