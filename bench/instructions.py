@@ -94,9 +94,9 @@ def main():
     a = p.parse_args()
     a.nginx = a.haproxy = None
     a.idle = 0
-    for program in ("valgrind", "callgrind_control", "objcopy"):
+    for program, package in (("callgrind_control", "valgrind"), ("objcopy", "binutils")):
         if not shutil.which(program):
-            sys.exit(f"instructions: {program} is not there; ./dev deps --test brings it")
+            sys.exit(f"instructions: {program} is not there; Debian's package {package} has it")
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as directory:
         descriptors = machine.raise_descriptor_limit()
         machine.REAL_TIME.clear()
@@ -112,7 +112,7 @@ def main():
             return 1
         finally:
             server.stop()
-            world.upstream.stop()
+            world.stop()
     report(costs, a.top)
     return 0
 

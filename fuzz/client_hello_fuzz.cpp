@@ -12,7 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string longer = std::string(input) + "what follows";
   auto again = parse_client_hello(longer);
   if (hello) {
-    SLUICE_FUZZ_CHECK(again && again->server_name == hello->server_name && again->protocols == hello->protocols);
+    SLUICE_FUZZ_CHECK(again && again->server_name == hello->server_name &&
+                      again->protocols == hello->protocols);
     SLUICE_FUZZ_CHECK(hello->server_name.size() <= 253);
     for (char c : hello->server_name) SLUICE_FUZZ_CHECK(c > ' ' && (c < 'A' || c > 'Z'));
   } else if (hello.error() != ClientHelloProblem::kIncomplete) {
@@ -26,6 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto whole = parse_client_hello(testing::record(message));
   auto split = parse_client_hello(testing::in_records(testing::record(message), 1 + size / 32));
   SLUICE_FUZZ_CHECK(whole.has_value() == split.has_value());
-  if (whole) SLUICE_FUZZ_CHECK(whole->server_name == split->server_name && whole->protocols == split->protocols);
+  if (whole)
+    SLUICE_FUZZ_CHECK(whole->server_name == split->server_name && whole->protocols == split->protocols);
   return 0;
 }

@@ -16,7 +16,8 @@ namespace sluice::cli {
 int check(const CheckOptions& options) {
   policies::Registry policies;
   handlers::Registry handlers;
-  config::LoadResult loaded = config::load_files(options.files, {.catalog = &policies, .strict_expiry = true});
+  config::LoadResult loaded =
+      config::load_files(options.files, {.catalog = &policies, .strict_expiry = true});
   if (loaded.ok()) {
     // Compiling finds the rest: ambiguous routes, patterns, what only a policy knows. Nothing is served with
     // this key.

@@ -236,9 +236,11 @@ int explain(const ExplainOptions& options) {
     using gateway::Outcome;
     if (match.outcome == Outcome::kMatched) {
       const config::Api& api = loaded.document.apis[match.api].second;
-      const config::Route* route = api.routes.empty() ? nullptr : &api.routes[match.route];
+      const std::string& name = snapshot.apis[match.api]->routes[match.route]->route;
+      auto named = std::ranges::find(api.routes, name, &config::Route::name);
+      const config::Route* route = named == api.routes.end() ? nullptr : &*named;
       telling.api = loaded.document.apis[match.api].first;
-      telling.route = snapshot.apis[match.api]->routes[match.route]->route;
+      telling.route = name;
       tell_route(loaded.document, api, route, telling);
     } else if (match.outcome == Outcome::kMethodNotAllowed) {
       telling.status = 405;
@@ -256,6 +258,10 @@ int explain(const ExplainOptions& options) {
           considered.route == gateway::Consideration::kWholeApi
               ? fmt::format("api {}", node.entry.spec.name)
               : fmt::format("route {}/{}", node.entry.spec.name, node.routes[considered.route]->route);
+      if (considered.route != gateway::Consideration::kWholeApi) {
+        const std::string& way = node.routes[considered.route]->brought.way;
+        if (!way.empty()) what += fmt::format(" by {}", way);
+      }
       telling.others.push_back(
           {std::move(what), std::string(verdict_text(considered.verdict)), considered.detail});
     }

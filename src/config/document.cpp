@@ -12,7 +12,8 @@ const Struct<Target>& Target::schema() {
   static const auto schema =
       Struct<Target>("target", "A server of an upstream. May be written as its URL alone.")
           .field("url", &Target::url,
-                 "`http://HOST[:PORT][/BASE]` or `https://...`, where the base path is put before the request's; "
+                 "`http://HOST[:PORT][/BASE]` or `https://...`, where the base path is put before the "
+                 "request's; "
                  "for streams `tcp://HOST:PORT` or `udp://HOST:PORT`.")
           .required()
           .field("weight", &Target::weight,

@@ -47,7 +47,7 @@ struct ListenerTls {
   std::vector<std::string> ciphers;
   std::vector<std::string> groups;
   bool strict_sni = false;
-  std::vector<std::string> ticket_keys;  // files, the newest first; empty: keys of our own
+  std::vector<std::string> ticket_keys;         // files, the newest first; empty: keys of our own
   std::vector<std::string> loaded_ticket_keys;  // their bytes
   Origin origin;
   static const Struct<ListenerTls>& schema();

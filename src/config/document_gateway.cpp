@@ -17,8 +17,8 @@ const Struct<Listener>& Listener::schema() {
           .field("redirect_https", &Listener::redirect_https,
                  "Send every request to `https://` with 308, but for `/.well-known/acme-challenge/`.")
           .field("https_port", &Listener::https_port,
-                 "The port that it sends to; that of the first listener with TLS when left out.")
-          .range(1, 65535)
+                 "The port that it sends to; 0, and when left out, that of the first listener with TLS.")
+          .range(0, 65535)
           .field("protocol", &Listener::protocol,
                  "`tcp`: connections, of HTTP or of a stream. `udp`: datagrams, for a stream.")
           .field("proxy_protocol", &Listener::proxy_protocol,

@@ -47,10 +47,11 @@ const Struct<Stream>& Stream::schema() {
                  "Only TLS connections for these server names, or for all below `*.suffix`; when left out, "
                  "whatever comes.")
           .one_or_many()
-          .field("tls", &Stream::tls,
-                 "`passthrough`: it is TLS and stays so, only the name is looked at. `terminate`: it is TLS by "
-                 "the listener's `tls`, and goes on without. When left out it may be anything; with `sni`, "
-                 "`passthrough`.")
+          .field(
+              "tls", &Stream::tls,
+              "`passthrough`: it is TLS and stays so, only the name is looked at. `terminate`: it is TLS by "
+              "the listener's `tls`, and goes on without. When left out it may be anything; with `sni`, "
+              "`passthrough`.")
           .field("upstream", &Stream::upstream, "Where it goes.")
           .required()
           .field("timeouts", &Stream::timeouts, "How long it may take.")

@@ -53,7 +53,8 @@ const Struct<ListenerTls>& ListenerTls::schema() {
 
 const Struct<Certificate>& Certificate::schema() {
   static const auto schema =
-      Struct<Certificate>("certificate", "A certificate and its key, in files that are read again when they change.")
+      Struct<Certificate>("certificate",
+                          "A certificate and its key, in files that are read again when they change.")
           .field("cert", &Certificate::cert, "PEM: the certificate, then its issuer, and so on.")
           .required()
           .field("key", &Certificate::key, "PEM: its private key, without a password.")

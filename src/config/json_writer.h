@@ -10,6 +10,14 @@ namespace sluice::config {
 class JsonWriter {
  public:
   explicit JsonWriter(bool indented = true) : indented_(indented) {}
+  /// What is written is compared with what was written before, and nobody reads it: a type whose text does
+  /// not say all, as the path of a file does not, writes the rest too.
+  static JsonWriter for_digest() {
+    JsonWriter json(false);
+    json.for_digest_ = true;
+    return json;
+  }
+  bool is_for_digest() const { return for_digest_; }
 
   void begin_object() { open('{'); }
   void end_object() { close('}'); }
@@ -40,6 +48,7 @@ class JsonWriter {
   std::string out_;
   int depth_ = 0;
   bool indented_;
+  bool for_digest_ = false;
   bool first_ = true;  // nothing written yet at this level
   bool after_key_ = false;
 };

@@ -7,6 +7,28 @@ namespace sluice::config {
 namespace {
 
 constexpr size_t kMaxIncludeDepth = 8;
+constexpr size_t kMaxNamedFileBytes = size_t{16} << 20;
+
+/// The files that the fields of one document name.
+class NamedFiles final : public FileSource {
+ public:
+  NamedFiles(std::string folder, const Environment& environment, std::vector<std::string>& files)
+      : folder_(std::move(folder)), environment_(environment), files_(files) {}
+
+  std::expected<std::string, std::string> read(std::string_view name) override {
+    std::string path = join_path(folder_, name);
+    if (std::ranges::find(files_, path) == files_.end()) {
+      if (files_.size() >= ReferenceLimits().files) return std::unexpected(std::string("too many files"));
+      files_.push_back(path);
+    }
+    return environment_.read_file(path, kMaxNamedFileBytes);
+  }
+
+ private:
+  std::string folder_;
+  const Environment& environment_;
+  std::vector<std::string>& files_;
+};
 
 class Loader {
  public:
@@ -44,7 +66,8 @@ class Loader {
       return;
     }
     Document part;
-    Reader reader(diagnostics_, options_.catalog);
+    NamedFiles files(folder, options_.environment, result_.files);
+    Reader reader(diagnostics_, options_.catalog, &files);
     const StructBase::Part whole{Document::schema(), &part};
     // An included file need not repeat the version.
     StructBase::read_parts(*root, {&whole, 1}, reader, included_at == nullptr);

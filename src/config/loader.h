@@ -35,7 +35,7 @@ struct LoadResult {
   Diagnostics diagnostics;
   std::vector<std::string> files;  // all that were read or tried: documents and `${file:}`; for --watch
   std::vector<std::string> certificate_files;  // likewise: certificates, keys and what belongs to them
-  std::vector<std::string> patterns;  // of `include`: a new file may fit one; for --watch too
+  std::vector<std::string> patterns;           // of `include`: a new file may fit one; for --watch too
 
   bool ok() const { return !diagnostics.has_errors(); }
 };

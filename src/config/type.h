@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,14 +32,26 @@ struct Facts {
   size_t min_items = 0;
 };
 
+/// Files that a document names.
+class FileSource {
+ public:
+  virtual ~FileSource() = default;
+  /// The whole file, or why not. `path` counts from the folder of the document; the file is watched from now
+  /// on, whether it could be read or not.
+  virtual std::expected<std::string, std::string> read(std::string_view path) = 0;
+};
+
 /// What reading needs besides the node.
 class Reader {
  public:
-  explicit Reader(Diagnostics& diagnostics, const PolicyCatalog* catalog = nullptr)
-      : diagnostics_(diagnostics), catalog_(catalog) {}
+  explicit Reader(Diagnostics& diagnostics, const PolicyCatalog* catalog = nullptr,
+                  FileSource* files = nullptr)
+      : diagnostics_(diagnostics), catalog_(catalog), files_(files) {}
 
   Diagnostics& diagnostics() { return diagnostics_; }
   const PolicyCatalog* catalog() const { return catalog_; }
+  /// nullptr: there are no files.
+  FileSource* files() const { return files_; }
 
   /// All return false, so that `return reader.error(...)` reads well.
   bool error(const Node& at, std::string_view rule, std::string message);
@@ -49,6 +62,7 @@ class Reader {
  private:
   Diagnostics& diagnostics_;
   const PolicyCatalog* catalog_;
+  FileSource* files_;
 };
 
 class Type {

@@ -128,8 +128,9 @@ class Validator {
     const auto& listen = document_.gateway.listen;
     bool has_tls = std::ranges::any_of(listen, [](const Listener& other) { return other.tls.has_value(); });
     if (!has_tls && listener.https_port == 0)
-      error(member_or(node, "redirect_https"), "no-tls-listener",
-            "there is no listener with `tls` to redirect to; give `https_port` when something else serves it");
+      error(
+          member_or(node, "redirect_https"), "no-tls-listener",
+          "there is no listener with `tls` to redirect to; give `https_port` when something else serves it");
   }
 
   void check_hosts(std::vector<std::string>& hosts, const Node& list) {

@@ -37,8 +37,8 @@ void expand_chains(Document& document, const WrittenNodes& nodes, Diagnostics& d
 /// Policies: one type and id only once a level, nothing against a locked one.
 void validate_policies(const Document& document, Diagnostics& diagnostics);
 
-/// Reads the files of `certificates` and `trust` and looks at what is in them. All that were tried are added to
-/// `files`. What is expired is an error when `strict`, else a warning, as is what ends within kExpirySoon.
+/// Reads the files of `certificates` and `trust` and looks at what is in them. All that were tried are added
+/// to `files`. What is expired is an error when `strict`, else a warning, as is what ends within kExpirySoon.
 void load_certificates(Document& document, const WrittenNodes& nodes, const Environment& environment,
                        bool strict, Diagnostics& diagnostics, std::vector<std::string>& files);
 inline constexpr Duration kExpirySoon = std::chrono::days(30);

@@ -1,4 +1,5 @@
-// Reads the files of certificates and of whom to trust, and says what is wrong with them where they are named.
+// Reads the files of certificates and of whom to trust, and says what is wrong with them where they are
+// named.
 #include "config/validate.h"
 #include "tls/certificate.h"
 #include "tls/ticket_keys.h"
@@ -31,9 +32,7 @@ class CertificateLoader {
       const std::string& file = part == Part::kKey    ? certificate.key
                                 : part == Part::kOcsp ? certificate.ocsp
                                                       : certificate.cert;
-      const Node& at = part == Part::kKey    ? at_key
-                       : part == Part::kOcsp ? member_or(node, "ocsp")
-                                             : at_chain;
+      const Node& at = part == Part::kKey ? at_key : part == Part::kOcsp ? member_or(node, "ocsp") : at_chain;
       diagnostics_.error(at, "bad-certificate", "`" + file + "`: " + loaded.error().text);
       return;
     }
@@ -100,9 +99,9 @@ class CertificateLoader {
         diagnostics_.warning(at, "expired", message);
     } else if (not_after - now < kExpirySoon) {
       const auto days = std::chrono::duration_cast<std::chrono::days>(not_after - now).count();
-      diagnostics_.warning(at, "expires-soon",
-                           "the " + what + " expires in " + std::to_string(days) +
-                               (days == 1 ? " day" : " days"));
+      diagnostics_.warning(
+          at, "expires-soon",
+          "the " + what + " expires in " + std::to_string(days) + (days == 1 ? " day" : " days"));
     }
   }
 

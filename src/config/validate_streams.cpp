@@ -145,6 +145,8 @@ class StreamValidator {
     const TargetScheme scheme = upstream->second->targets[0].url.scheme;
     const bool udp = listener->protocol == ListenerProtocol::kUdp;
     if (scheme == (udp ? TargetScheme::kUdp : TargetScheme::kTcp)) return;
+    // TLS goes on to a target that has it: as it is, or made anew.
+    if (scheme == TargetScheme::kHttps && (stream.tls || !stream.sni.empty())) return;
     error(at, "stream-upstream",
           "the targets of `" + stream.upstream + "` are written `" + std::string(scheme_text(scheme)) +
               "://`; a stream on the listener `" + listener->name + "` needs `" + (udp ? "udp" : "tcp") +
@@ -204,7 +206,7 @@ class StreamValidator {
       if (udp && !listeners_.at(listener.name).has_streams())
         error(member_or(node, "protocol"), "stream-listener",
               "no stream names the listener `" + listener.name + "`: its datagrams would go nowhere");
-      if (!udp && node.find("waiting"))
+      if (!udp && listener.waiting.bytes > 0)
         error(member_or(node, "waiting"), "exclusive-keys", "`waiting` is about datagrams: `protocol: udp`");
       if (listener.proxy_protocol == ListenerProxyProtocol::kOff) continue;
       const Node& at = member_or(node, "proxy_protocol");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "gateway/brought_routes.h"
 #include "gateway/digest.h"
 #include "http/message.h"
 
@@ -48,9 +49,9 @@ class Compilation {
   void compile_upstreams();
   std::shared_ptr<const ApiNode> compile_api(const std::string& name, config::Api& api);
   std::shared_ptr<const ApiRouter> compile_router(const std::string& name, const config::Api& api,
-                                                  const std::vector<RouteSpec>& specs);
-  std::shared_ptr<const RoutePlan> compile_route(const Place& place, const ApiRouter& router,
-                                                 uint32_t number);
+                                                  std::span<const PlannedRoute> planned);
+  std::shared_ptr<const RoutePlan> compile_route(const Place& place, const PlannedRoute& planned,
+                                                 const ApiRouter& router, uint32_t number);
   std::shared_ptr<RoutePlan> make_plan(const Place& place, const config::Route* route,
                                        std::string_view route_name);
   std::shared_ptr<const Chain> compile_chain(const Place& place, const config::Route* route);
@@ -207,11 +208,17 @@ std::shared_ptr<const ApiNode> Compilation::compile_api(const std::string& name,
     return digest;
   };
   own = add_upstreams(own, api.upstream, api.split);
+  std::vector<PlannedRoute> planned = plan_routes(api, document_.policies, compiler_.policies_);
   std::vector<ContentDigest> route_digests;
   ContentDigest digest = own;
-  for (const config::Route& route : api.routes) {
-    ContentDigest of_route =
-        add_upstreams(combine(own, digest_of_struct(route)), route.upstream, route.split);
+  for (const PlannedRoute& plan : planned) {
+    ContentDigest of_route = own;
+    if (const config::Route* route = plan.route)
+      of_route = add_upstreams(combine(own, digest_of_struct(*route)), route->upstream, route->split);
+    if (plan.entry) {
+      std::string way = fmt::format("{} {} {}", plan.spec.name, plan.spec.path, plan.number);
+      of_route = combine(of_route, digest_of(way));
+    }
     route_digests.push_back(of_route);
     digest = combine(digest, of_route);
   }
@@ -226,25 +233,11 @@ std::shared_ptr<const ApiNode> Compilation::compile_api(const std::string& name,
     for (size_t i = 0; i < before->route_digests.size(); ++i)
       known.emplace(before->route_digests[i], &before->routes[i]);
 
-  std::vector<RouteSpec> specs;
-  for (const config::Route& route : api.routes) {
-    RouteSpec& spec = specs.emplace_back();
-    spec.name = route.name;
-    spec.path = route.path.value_or("");
-    spec.methods = route.methods;
-    spec.priority = route.priority;
-    for (const auto& [field, value] : route.match.headers)
-      spec.conditions.push_back({ConditionSpec::Kind::kHeader, field, value});
-    for (const auto& [parameter, value] : route.match.query)
-      spec.conditions.push_back({ConditionSpec::Kind::kQuery, parameter, value});
-    for (const auto& [path, value] : route.match.body)
-      spec.conditions.push_back({ConditionSpec::Kind::kBody, path, value.text});
-  }
-  if (api.routes.empty()) {
-    specs.emplace_back().name = kRouteless;
+  if (planned.empty()) {
+    planned.emplace_back().spec.name = kRouteless;
     route_digests.push_back(own);
   }
-  auto router = compile_router(name, api, specs);
+  auto router = compile_router(name, api, planned);
   if (!router) return nullptr;
 
   auto node = std::make_shared<ApiNode>();
@@ -258,33 +251,38 @@ std::shared_ptr<const ApiNode> Compilation::compile_api(const std::string& name,
   node->route_digests = std::move(route_digests);
   Place place{.api = &api, .api_name = name};
   node->unmatched = make_plan(place, nullptr, {});
-  for (uint32_t i = 0; i < specs.size(); ++i) {
+  for (uint32_t i = 0; i < planned.size(); ++i) {
     auto reused = known.find(node->route_digests[i]);
     if (reused != known.end()) {
       node->routes.push_back(*reused->second);
       continue;
     }
-    place.route = api.routes.empty() ? nullptr : &api.routes[i];
-    place.route_name = specs[i].name;
-    node->routes.push_back(compile_route(place, *router, i));
+    place.route = planned[i].route;
+    place.route_name = planned[i].spec.name;
+    node->routes.push_back(compile_route(place, planned[i], *router, i));
   }
   return node;
 }
 
 std::shared_ptr<const ApiRouter> Compilation::compile_router(const std::string& name, const config::Api& api,
-                                                             const std::vector<RouteSpec>& specs) {
+                                                             std::span<const PlannedRoute> planned) {
+  std::vector<RouteSpec> specs;
+  for (const PlannedRoute& plan : planned) specs.push_back(plan.spec);
   auto built = ApiRouter::build(specs, api.repeated_slash == config::RepeatedSlash::kKeep);
   if (built) return *built;
   for (const BuildError& error : built.error()) {
-    config::Origin at = api.routes.empty() ? api.origin : api.routes[error.first].origin;
+    const PlannedRoute& plan = planned[error.first];
+    config::Origin at = plan.entry ? plan.entry->origin : plan.route ? plan.route->origin : api.origin;
     diagnostics_.error(at, "route-matching", fmt::format("API `{}`: {}", name, error.message));
   }
   return nullptr;
 }
 
-std::shared_ptr<const RoutePlan> Compilation::compile_route(const Place& place, const ApiRouter& router,
-                                                            uint32_t number) {
+std::shared_ptr<const RoutePlan> Compilation::compile_route(const Place& place, const PlannedRoute& planned,
+                                                            const ApiRouter& router, uint32_t number) {
   auto plan = make_plan(place, place.route, place.route_name);
+  if (planned.number != BroughtRoute::kNoNumber)
+    plan->brought = {compiled_policies_[planned.entry].get(), planned.number, planned.way()};
   for (std::string_view parameter : router.parameter_names(number)) plan->parameters.emplace_back(parameter);
   check_fit(place, plan->parameters);
   RouteAction action{place.route, upstreams_of(*place.api, place.route), plan->parameters};
@@ -340,6 +338,11 @@ std::shared_ptr<const Chain> Compilation::compile_chain(const Place& place, cons
   for (const config::ChainLink& link : links) {
     const config::PolicyEntry& entry = *link.policy;
     const PolicyType* type = compiler_.policies_.type(entry.type);
+    bool first = !compiled_policies_.contains(&entry);
+    if (type->brings && first && link.level != config::PolicyLevel::kApi)
+      diagnostics_.error(
+          entry.origin, "policy",
+          fmt::format("`{}` stands on an API, which gets the routes that it brings", entry.type));
     if (entry.dry_run && !type->decides) continue;
     std::string identity{config::level_text(link.level)};
     if (link.level != config::PolicyLevel::kGateway) identity += fmt::format("/{}", place.api_name);
@@ -374,7 +377,7 @@ std::shared_ptr<const Policy> Compilation::compile_policy(const config::PolicyEn
 
 std::shared_ptr<const Policy> Compilation::build_policy(const config::PolicyEntry& entry,
                                                         const PolicyType& type, const std::string& identity) {
-  config::JsonWriter json(false);
+  auto json = config::JsonWriter::for_digest();
   entry.schema_of_config->write(entry.config.get(), json);
   ContentDigest digest = combine(digest_of(identity), digest_of(json.text()));
   if (entry.dry_run) digest = combine(digest, {1, 1});

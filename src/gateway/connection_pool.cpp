@@ -57,13 +57,12 @@ http::ClientExchange* ConnectionPool::start_at_hand(const http::ExchangePlace& p
 }
 
 io::Task<io::Result<http::ClientExchange*>> ConnectionPool::start_on_new(http::ExchangePlace place,
-                                                                         Duration timeout,
-                                                                         std::string_view preface) {
+                                                                         Duration timeout, Wish wish) {
   if (protocol_ == config::UpstreamProtocol::kH2c) {
     auto started = co_await start_on_shared(std::move(place), timeout);
     co_return started;
   }
-  auto connected = co_await connect(place.token, timeout, preface);
+  auto connected = co_await connect(place.token, timeout, wish);
   if (!connected) co_return std::unexpected(connected.error());
   co_return &(*connected)->start(place);
 }
@@ -87,7 +86,7 @@ io::Task<io::Result<http::ClientExchange*>> ConnectionPool::start_on_shared(http
 /// Belongs to nobody who waits: it goes on when the request that began it is gone.
 io::Task<> ConnectionPool::open_shared(Duration timeout, http::Limits limits) {
   ++opening_;
-  auto stream = co_await open_any(token_, timeout, {});
+  auto stream = co_await open_any(token_, timeout, Wish{});
   --opening_;
   if (!stream) {
     tell_waiters(&stream.error());
@@ -135,36 +134,34 @@ UpstreamConnection* ConnectionPool::take_idle() {
 }
 
 io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToken& token, Duration timeout,
-                                                                  std::string_view preface) {
-  auto stream = co_await open_any(token, timeout, preface);
+                                                                  Wish wish) {
+  auto stream = co_await open_any(token, timeout, wish);
   if (!stream) co_return std::unexpected(stream.error());
   ++lent_;
   metrics_.add(gauges_[PoolState::kActive], 1);
-  auto* connection = new UpstreamConnection(*this, std::move(*stream), !preface.empty());
+  auto* connection = new UpstreamConnection(*this, std::move(*stream), !wish.preface.empty());
   connection->stream_->observe(connection);
   co_return connection;
 }
 
 io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::open(io::Address address,
-                                                                       io::CancelToken& token,
-                                                                       std::string_view preface) {
+                                                                       io::CancelToken& token, Wish wish) {
   auto stream = co_await loop_.connect(address, token);
   if (!stream) co_return stream;
-  if (!preface.empty()) {
+  if (!wish.preface.empty()) {
     (*stream)->bind(token);
-    iovec piece{const_cast<char*>(preface.data()), preface.size()};
+    iovec piece{const_cast<char*>(wish.preface.data()), wish.preface.size()};
     auto written = co_await (*stream)->write({&piece, 1});
     if (!written) co_return std::unexpected(written.error());
     (*stream)->unbind();
   }
-  if (!target_->tls.context) co_return stream;
+  if (!target_->tls.context || wish.as_it_is) co_return stream;
   auto secured = co_await secure(std::move(*stream), token);
   co_return secured;
 }
 
 io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::open_any(io::CancelToken& token,
-                                                                           Duration timeout,
-                                                                           std::string_view preface) {
+                                                                           Duration timeout, Wish wish) {
   const TargetIdentity::Addresses* published = target_->addresses();
   if (!published || published->empty()) co_return io::fail(io::ErrorCode::kUnresolved);
   TargetIdentity::Addresses addresses = *published;  // the list may be replaced while we wait
@@ -174,7 +171,7 @@ io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::open_any(io::C
     io::LinkedToken attempt(token);
     io::Deadline deadline(loop_, loop_.now() + timeout, attempt);
     metrics_.add(gauges_[PoolState::kConnecting], 1);
-    auto stream = co_await open(addresses[(first + i) % addresses.size()], attempt, preface);
+    auto stream = co_await open(addresses[(first + i) % addresses.size()], attempt, wish);
     metrics_.add(gauges_[PoolState::kConnecting], -1);
     if (stream) co_return std::move(*stream);
     error = stream.error();

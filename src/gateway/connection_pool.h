@@ -55,6 +55,14 @@ class UpstreamConnection final : public ListHook,
 class ConnectionPool final : private io::Timer {
  public:
   static constexpr size_t kMaxIdle = 1024;  // idle connections kept; more are closed
+  /// What is wanted of a new connection beside its target.
+  struct Wish {
+    /// Sent first: a PROXY header, so that the connection is for one client alone and not kept. It lives until
+    /// the connection is there.
+    std::string_view preface = {};
+    /// No TLS of ours even where the target has it: what is passed on is TLS already.
+    bool as_it_is = false;
+  };
 
   ConnectionPool(const SharedConnections::Environment& environment, std::shared_ptr<TargetIdentity> target,
                  const Upstream& upstream);
@@ -68,20 +76,20 @@ class ConnectionPool final : private io::Timer {
 
   /// An exchange on a connection at hand, or null. `fresh`: not on one that was kept for one exchange alone.
   http::ClientExchange* start_at_hand(const http::ExchangePlace& place, bool fresh);
-  /// An exchange on a new connection, or on one that somebody else is waiting for too. `preface`: what a
-  /// connection for this client alone begins with; empty: none.
+  /// An exchange on a new connection, or on one that somebody else is waiting for too.
   io::Task<io::Result<http::ClientExchange*>> start_on_new(http::ExchangePlace place, Duration timeout,
-                                                         std::string_view preface);
+                                                           Wish wish);
 
   // --- connections for one exchange at a time ---
 
   /// The idle connection that was used last, or null.
   UpstreamConnection* take_idle();
   /// A new one. Tries the target's addresses in turn until `timeout` has passed for each; kUnresolved when
-  /// its name has none, kUnsecured when TLS failed. What is sent first may be given as `preface`, and lives until this returns: a PROXY
-  /// header, so that the connection is for one client alone and not kept.
-  io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout,
-                                                    std::string_view preface = {});
+  /// its name has none, kUnsecured when TLS failed.
+  io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout, Wish wish);
+  io::Task<io::Result<UpstreamConnection*>> connect(io::CancelToken& token, Duration timeout) {
+    return connect(token, timeout, Wish{});
+  }
   /// Every connection taken comes back once; `reusable`: the last response was read to its end. Kept for
   /// `idle` then.
   void give_back(UpstreamConnection* connection, bool reusable);
@@ -107,12 +115,12 @@ class ConnectionPool final : private io::Timer {
   };
 
   io::Task<io::Result<std::unique_ptr<io::Stream>>> open_any(io::CancelToken& token, Duration timeout,
-                                                             std::string_view preface);
+                                                             Wish wish);
   io::Task<io::Result<http::ClientExchange*>> start_on_shared(http::ExchangePlace place, Duration timeout);
   io::Task<> open_shared(Duration timeout, http::Limits limits);
   void tell_waiters(const io::Error* error);
   io::Task<io::Result<std::unique_ptr<io::Stream>>> open(io::Address address, io::CancelToken& token,
-                                                         std::string_view preface);
+                                                         Wish wish);
   io::Task<io::Result<std::unique_ptr<io::Stream>>> secure(std::unique_ptr<io::Stream> stream,
                                                            io::CancelToken& token);
   void drop(UpstreamConnection& connection);

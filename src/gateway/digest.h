@@ -18,7 +18,7 @@ ContentDigest combine(const ContentDigest& a, const ContentDigest& b);
 /// Of a struct with a field list.
 template <class T>
 ContentDigest digest_of_struct(const T& value) {
-  config::JsonWriter json(false);
+  auto json = config::JsonWriter::for_digest();
   config::type_of<T>().write(&value, json);
   return digest_of(json.text());
 }

@@ -101,28 +101,58 @@ bool Exchange::accept_decision(Step::Kind kind) {
   return false;
 }
 
-void Exchange::run_response_phase() {
-  if (!plan) return;
-  for (size_t i = began_; i-- > 0;) {
-    const Chain::Link& link = plan->chain->links[i];
-    if (!link.hooks.response || link.dry_run) continue;
-    link_ = i;
+void Exchange::fault_in_response(std::string_view what) {
+  worker.report_fault(*this, what);
+  std::ignore = refuse(kPolicyFault);
+}
+
+/// False: the policy at `link_` must wait.
+bool Exchange::run_response_phase() {
+  while (to_respond_ > 0) {
+    link_ = --to_respond_;
+    const Chain::Link& link = plan->chain->links[link_];
+    if (link.dry_run) continue;
+    if (link.hooks.response_waits) return false;
+    if (!link.hooks.response) continue;
     try {
       link.policy->on_response(*this);
     } catch (const std::exception& fault) {
-      worker.report_fault(*this, fault.what());
-      std::ignore = refuse(kPolicyFault);
+      fault_in_response(fault.what());
     }
   }
+  return true;
 }
 
 io::Task<http::SendOutcome> Exchange::respond() {
-  run_response_phase();
+  to_respond_ = plan ? began_ : 0;
+  if (!run_response_phase()) return respond_waiting();
   return server.send(response, response_body, worker.download_bounds());
 }
 
+/// From the policy that must wait on.
+io::Task<> Exchange::finish_response_phase() {
+  bool done = false;
+  while (!done) {
+    std::optional<std::string> fault;
+    try {
+      co_await plan->chain->links[link_].policy->wait_response(*this);
+    } catch (const std::exception& thrown) {
+      fault = thrown.what();
+    }
+    if (fault) fault_in_response(*fault);
+    done = run_response_phase();
+  }
+}
+
+io::Task<http::SendOutcome> Exchange::respond_waiting() {
+  co_await finish_response_phase();
+  auto outcome = co_await server.send(response, response_body, worker.download_bounds());
+  co_return outcome;
+}
+
 io::Task<io::Stream*> Exchange::accept_tunnel() {
-  run_response_phase();
+  to_respond_ = plan ? began_ : 0;
+  if (!run_response_phase()) co_await finish_response_phase();
   if (response.status != 101) {
     co_await server.send(response, response_body, worker.download_bounds());
     co_return nullptr;

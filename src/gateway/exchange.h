@@ -68,10 +68,13 @@ class Exchange {
 
   /// A request's field that policies see and the upstream does not. `name` outlives the exchange or is in its
   /// arena.
-  void hide_field(std::string_view name) { hidden_ = arena.make<HiddenField>(name, hidden_); }
+  void hide_field(http::FieldName id, std::string_view name) {
+    hidden_ = arena.make<HiddenField>(id, name, hidden_);
+  }
   /// Takes the hidden fields out; for the handler that sends the request on.
   void remove_hidden_fields() {
-    for (const HiddenField* field = hidden_; field; field = field->next) request.fields.remove(field->name);
+    for (const HiddenField* field = hidden_; field; field = field->next)
+      request.fields.remove(field->id, field->name);
     hidden_ = nullptr;
   }
 
@@ -143,9 +146,13 @@ class Exchange {
  private:
   Step run_links();
   bool accept_decision(Step::Kind kind);
-  void run_response_phase();
+  bool run_response_phase();
+  io::Task<> finish_response_phase();
+  io::Task<http::SendOutcome> respond_waiting();
+  void fault_in_response(std::string_view what);
 
   struct HiddenField {
+    http::FieldName id;
     std::string_view name;
     const HiddenField* next;
   };
@@ -159,6 +166,7 @@ class Exchange {
   std::span<void*> states_;  // by link of the chain
   size_t link_ = 0;          // the policy that runs now
   size_t began_ = 0;         // links whose request phase has begun
+  size_t to_respond_ = 0;    // links whose response phase is to come
 };
 
 }  // namespace sluice::gateway

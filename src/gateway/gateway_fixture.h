@@ -245,8 +245,8 @@ class GatewayTest : public ::testing::Test {
       text.clear();
       lines = 0;
     }
-    auto loaded = config::load_text(text.append(document),
-                                    {.catalog = &policies_, .environment = config::Environment::empty()});
+    auto loaded =
+        config::load_text(text.append(document), {.catalog = &policies_, .environment = environment});
     std::unique_ptr<Compiled> compiled;
     if (loaded.ok()) compiled = compiler.compile(loaded.document, snapshot, loaded.diagnostics);
     problems.clear();
@@ -331,6 +331,7 @@ class GatewayTest : public ::testing::Test {
   Compiler compiler;
   std::shared_ptr<const Snapshot> snapshot;
   std::string problems;  // of the last document
+  config::Environment environment = config::Environment::empty();
   std::vector<std::unique_ptr<Worker>> workers;
 
  private:

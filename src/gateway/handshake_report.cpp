@@ -18,7 +18,8 @@ void HandshakeReport::failed(const tls::HandshakeError& error, const io::Address
   if (error.failure == tls::HandshakeFailure::kClosed && server_name.empty()) return;
   uint64_t suppressed = 0;
   if (!log_bound_.allows(now, suppressed)) return;
-  std::string more = suppressed ? fmt::format("; {} more like it were not logged", suppressed) : std::string();
+  std::string more =
+      suppressed ? fmt::format("; {} more like it were not logged", suppressed) : std::string();
   std::string name = server_name.empty() ? std::string() : fmt::format(" for {}", server_name);
   telemetry::log::warning("listener {}: TLS handshake with {}{} failed: {} ({}){}", listener_, peer.ip_text(),
                           name, tls::handshake_failure_text(error.failure), error.detail, more);

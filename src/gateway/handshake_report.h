@@ -14,7 +14,8 @@ namespace sluice::gateway {
 /// One for each listener of a worker; outlives the connections that are being set up.
 class HandshakeReport {
  public:
-  HandshakeReport(telemetry::WorkerMetrics& metrics, const telemetry::TlsMetrics& counters, std::string listener)
+  HandshakeReport(telemetry::WorkerMetrics& metrics, const telemetry::TlsMetrics& counters,
+                  std::string listener)
       : metrics_(metrics), counters_(counters), listener_(std::move(listener)) {}
 
   void succeeded(const tls::ConnectionSecurity& security);

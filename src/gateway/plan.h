@@ -56,6 +56,12 @@ struct RoutePlan {
   bool log = true;
   bool strip_path = false;              // the API's prefix is taken off the path
   std::vector<std::string> parameters;  // names, in the order of Match::parameter
+  /// The policy that brought this way into the API, and what it calls it; null: the document did.
+  struct Brought {
+    const Policy* by = nullptr;
+    uint32_t number = 0;
+    std::string way;  // for people: "GET /v1/books/{1}"
+  } brought;
 
  private:
   std::shared_ptr<SlotAllocator> slots_;

@@ -41,6 +41,7 @@ class Policy {
     bool request = false;
     bool response = false;
     bool end = false;
+    bool response_waits = false;  // `wait_response` instead of `on_response`
   };
 
   virtual ~Policy() = default;
@@ -49,6 +50,8 @@ class Policy {
   virtual Step on_request(Exchange&) const { return Step::next(); }
   /// Response phase: the head is known, the body not read. May change both.
   virtual void on_response(Exchange&) const {}
+  /// The same for a policy that may have to read the body before it knows the head.
+  virtual io::Task<> wait_response(Exchange&) const { co_return; }
   /// After the last byte, also when the exchange failed or was cancelled. Never throws, never waits.
   virtual void on_end(const Exchange&) const noexcept {}
 };

@@ -4,8 +4,10 @@
 
 #include <expected>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/policy_entry.h"
 #include "gateway/policy.h"
@@ -23,6 +25,18 @@ struct PolicyContext {
   bool dry_run = false;
 };
 
+/// A way into an API that a policy brings. It belongs to the route that a POST to `call` takes, and has that
+/// route's policies, conditions and settings; so what protects a call protects every way to it.
+struct BroughtRoute {
+  static constexpr uint32_t kNoNumber = UINT32_MAX;
+  std::string call;             // a path below the API's
+  std::string name;             // of the route that is made when the API has none for `call`
+  std::string path;             // as in RouteSpec; empty: there is no other way than the call itself
+  std::string method;           // empty: any
+  std::string suffix;           // that the path must have; empty: none
+  uint32_t number = kNoNumber;  // RoutePlan::brought of a request that comes this way
+};
+
 struct PolicyType {
   std::string_view name;
   const config::StructBase* schema;
@@ -38,6 +52,8 @@ struct PolicyType {
   /// Why it cannot stand on a route whose path has these parameters, a sentence, or empty; null: it always
   /// can.
   std::string (*unfit_for)(const void* config, std::span<const std::string> parameters) = nullptr;
+  /// The ways into its API that it brings; null: none. One that brings any stands on an API.
+  std::vector<BroughtRoute> (*brings)(const void* config) = nullptr;
 };
 
 class PolicyTypes : public config::PolicyCatalog {

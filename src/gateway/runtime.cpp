@@ -199,8 +199,9 @@ void Runtime::announce() {
   for (const ListenerSettings& listener : snapshot.listeners) {
     log::info("listening on {} ({}{})", listener.address.text(), listener.name, listener.tls ? ", TLS" : "");
     if (listener.self_signed)
-      log::warning("listener {} shows a certificate that the gateway has signed itself: for trying things out",
-                   listener.name);
+      log::warning(
+          "listener {} shows a certificate that the gateway has signed itself: for trying things out",
+          listener.name);
   }
   log::info("ready: revision {}, {} workers, io {}, status on {}", snapshot.revision, workers_,
             io::backend_name(io_.backend), plane_->status().address().text());

@@ -19,7 +19,8 @@ constexpr Duration kSelfSignedLifetime = std::chrono::days(365);
 /// The loader has seen to it that the name exists; what could not be loaded was an error.
 template <class T>
 const T* find(const config::Map<T>& map, const std::string& name) {
-  auto found = std::ranges::find(map, name, [](const auto& entry) -> const std::string& { return entry.first; });
+  auto found =
+      std::ranges::find(map, name, [](const auto& entry) -> const std::string& { return entry.first; });
   return found == map.end() ? nullptr : &found->second;
 }
 
@@ -100,7 +101,8 @@ std::shared_ptr<const tls::ServerContext> TlsCompiler::listener(
   if (auto context = known.lock()) return context;
   auto made = tls::ServerContext::make(std::move(settings));
   if (!made) {
-    diagnostics.error(configured.origin, "bad-tls", "the listener `" + listener.name + "`: " + made.error().text);
+    diagnostics.error(configured.origin, "bad-tls",
+                      "the listener `" + listener.name + "`: " + made.error().text);
     return nullptr;
   }
   known = *made;

@@ -21,7 +21,8 @@ class TlsCompiler {
                                                      const config::Listener& listener,
                                                      const std::shared_ptr<const tls::TicketKeys>& own_keys,
                                                      config::Diagnostics& diagnostics);
-  /// How the `https://` targets of an upstream are spoken to. `digest`: of it and of all that it is made from.
+  /// How the `https://` targets of an upstream are spoken to. `digest`: of it and of all that it is made
+  /// from.
   std::shared_ptr<const tls::ClientContext> upstream(const config::Document& document,
                                                      const config::Upstream& upstream, ContentDigest& digest,
                                                      config::Diagnostics& diagnostics);

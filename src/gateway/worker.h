@@ -111,8 +111,8 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   bool sheds(const http::ServerExchange& server) {
     return server.queued && queue_delay_.sheds(*server.queued, snapshot_->queue_delay, loop_.now());
   }
-  /// An answer that needs no route: the listener sends everybody to `https`, or the host asked for has another
-  /// client-certificate rule than the handshake had. False: there is none.
+  /// An answer that needs no route: the listener sends everybody to `https`, or the host asked for has
+  /// another client-certificate rule than the handshake had. False: there is none.
   bool answer_by_listener(Exchange& exchange);
   telemetry::AccessRecord record_of(Exchange& exchange, uint16_t status, telemetry::ErrorBy error_by) const;
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);

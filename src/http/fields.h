@@ -39,10 +39,11 @@ class Fields {
     return nullptr;
   }
   /// By text, for configured names; `name` may be in any case.
-  const Field* find(std::string_view name) const {
-    FieldName id = intern_field_name(name);
-    if (id != FieldName::kUnknown) return find(id);
-    size_t i = index_of(id, name);
+  const Field* find(std::string_view name) const { return find(intern_field_name(name), name); }
+  /// The same where the name's number is known; `after`: the next one behind that field of the list.
+  const Field* find(FieldName id, std::string_view name, const Field* after = nullptr) const {
+    if (!has(id)) return nullptr;
+    size_t i = index_of(id, name, after ? static_cast<size_t>(after - fields_) + 1 : 0);
     return i == count_ ? nullptr : &fields_[i];
   }
   /// The value of the first field of that name, or empty.
@@ -92,10 +93,10 @@ class Fields {
   void remove(FieldName id) {
     if (has(id)) remove_if([id](const Field& field) { return field.id == id; });
   }
-  void remove(std::string_view name) {
-    FieldName id = intern_field_name(name);
-    if (id != FieldName::kUnknown) return remove(id);
-    size_t first = index_of(id, name);
+  void remove(std::string_view name) { remove(intern_field_name(name), name); }
+  /// The same where the name's number is known.
+  void remove(FieldName id, std::string_view name) {
+    size_t first = has(id) ? index_of(id, name) : count_;
     if (first != count_) remove_from(first, id, name);
   }
   /// Replaces all fields of that name by one, at the place of the first, or adds it at the end.
@@ -122,16 +123,22 @@ class Fields {
  private:
   /// The first field of that name at or after `from`, or `count_`.
   size_t index_of(FieldName id, std::string_view name, size_t from = 0) const {
+    bool known = id != FieldName::kUnknown;
+    auto matches = [&](const Field& field) {
+      return field.id == id && (known || ascii::equal_ignoring_case(field.name, name));
+    };
     size_t i = from;
-    while (i != count_ && !(fields_[i].id == id && ascii::equal_ignoring_case(fields_[i].name, name))) ++i;
+    while (i != count_ && !matches(fields_[i])) ++i;
     return i;
   }
   /// Removes the fields of that name, of which the first is at `first`.
   void remove_from(size_t first, FieldName id, std::string_view name) {
     size_t kept = first;
-    for (size_t i = first + 1; i != count_; ++i) {
-      if (fields_[i].id == id && ascii::equal_ignoring_case(fields_[i].name, name)) continue;
-      fields_[kept++] = fields_[i];
+    while (first != count_) {
+      size_t next = index_of(id, name, first + 1);
+      std::copy(fields_ + first + 1, fields_ + next, fields_ + kept);
+      kept += next - first - 1;
+      first = next;
     }
     count_ = static_cast<uint32_t>(kept);
     if (id != FieldName::kUnknown) present_ &= ~(uint64_t{1} << static_cast<int>(id));

@@ -56,6 +56,49 @@ TEST(Cookie, IsFoundByItsWholeName) {
   EXPECT_EQ(find_cookie(fields, "b"), "2");
 }
 
+// Names are compared without case (RFC 9110, section 5.1); the rest keeps its order.
+TEST(Fields, RemoveAndSetTakeAllOfAName) {
+  struct Case {
+    std::string_view name, removed, set;
+  };
+  const Case cases[] = {{"x-a", "Via:1 b:2 Via:3 ", "x-a:9 Via:1 b:2 Via:3 "},
+                        {"VIA", "X-A:a x-a:b b:2 ", "X-A:a VIA:9 x-a:b b:2 "},
+                        {"b", "X-A:a Via:1 x-a:b Via:3 ", "X-A:a Via:1 x-a:b b:9 Via:3 "},
+                        {"c", "X-A:a Via:1 x-a:b b:2 Via:3 ", "X-A:a Via:1 x-a:b b:2 Via:3 c:9 "}};
+  for (const Case& each : cases) {
+    auto changed = [](auto change) {
+      Arena arena;
+      Fields fields(arena);
+      fields.add("X-A", "a");
+      fields.add("Via", "1");
+      fields.add("x-a", "b");
+      fields.add("b", "2");
+      fields.add("Via", "3");
+      change(fields);
+      std::string text;
+      for (const Field& field : fields) text.append(field.name).append(":").append(field.value).append(" ");
+      return text;
+    };
+    EXPECT_EQ(changed([&](Fields& fields) { fields.remove(each.name); }), each.removed);
+    EXPECT_EQ(changed([&](Fields& fields) { fields.set(each.name, "9"); }), each.set);
+  }
+}
+
+TEST(Fields, FindGoesOnBehindAField) {
+  Arena arena;
+  Fields fields(arena);
+  for (std::string_view name : {"a", "X", "A", "Via", "via"}) fields.add(name, name);
+  const Field* first = fields.find(FieldName::kUnknown, "a");
+  ASSERT_TRUE(first);
+  const Field* second = fields.find(FieldName::kUnknown, "a", first);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->value, "A");
+  EXPECT_FALSE(fields.find(FieldName::kUnknown, "a", second));
+  const Field* via = fields.find(FieldName::kVia, "via", second);
+  ASSERT_TRUE(via);
+  EXPECT_EQ(fields.find(FieldName::kVia, "via", via)->value, "via");
+}
+
 // RFC 9110, section 5.6.7.
 TEST(Date, IsImfFixdate) {
   char text[kDateBytes];

@@ -17,8 +17,6 @@ class PlainAcceptor final : public io::Acceptor {
 
   bool admit(const io::Address& peer) override { return serving_.handler.admit(peer); }
   void accepted(std::unique_ptr<io::Stream> stream) override;
-  /// What connections that are accepted from now on are served as.
-  void speak(Codec codec) { codec_ = codec; }
   void shed() override { serving_.handler.count_limit("descriptors"); }
 
  private:

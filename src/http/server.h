@@ -37,9 +37,9 @@ class ServerExchange {
   io::CancelToken& token;  // cancelled when the client is gone or a deadline has passed
   ExchangeTimer& timer;
   io::Address peer;
-  uint16_t listener;  // index of the listener that accepted the connection
+  uint16_t listener;                                  // index of the listener that accepted the connection
   const tls::ConnectionSecurity* security = nullptr;  // null: it came in the clear
-  Instant began;      // when the first byte of the request was seen
+  Instant began;                                      // when the first byte of the request was seen
 
   /// Not null: the request could not be read and must be answered with this; the other fields may be empty.
   const Error* refused = nullptr;

@@ -120,9 +120,10 @@ std::expected<TargetUrl, std::string_view> parse_target_url(std::string_view url
 }
 
 std::string_view host_of(std::string_view authority) {
-  size_t colon = authority.rfind(':');
-  bool port = colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
-  return port ? authority.substr(0, colon) : authority;
+  const void* last = authority.empty() ? nullptr : memrchr(authority.data(), ':', authority.size());
+  if (!last) return authority;
+  auto colon = static_cast<size_t>(static_cast<const char*>(last) - authority.data());
+  return authority.find(']', colon) == std::string_view::npos ? authority.substr(0, colon) : authority;
 }
 
 }  // namespace sluice::http

@@ -159,6 +159,7 @@ void ReadinessStream::on_readiness(Events events) {
   bool both = reader_ && observer_ && events.broken;
   if (reader_ && !both) return on_input(true);
   if (both) on_input(false);
+  if (!events.broken && read_at_ == loop_.now() && !has_input()) return;  // read earlier in this turn
   observer_->on_disturbed(events.broken);
 }
 

@@ -262,5 +262,81 @@ TEST(RelayIdleTest, OnlySilenceInBothDirectionsEndsIt) {
   EXPECT_TRUE(backend.await(idles(backend.loop)));
 }
 
+// --- under faults
+
+struct Side {
+  std::string sent;
+  std::string received;
+  bool ended = false;  // the other side's end has come
+};
+
+Task<> write_in_pieces(Stream& stream, const std::string& text, uint64_t seed) {
+  Random random(seed);
+  for (std::string_view rest = text; !rest.empty();) {
+    size_t size = std::min<size_t>(rest.size(), 1 + random.below(40'000));
+    iovec piece{const_cast<char*>(rest.data()), size};
+    auto written = co_await stream.write({&piece, 1});
+    if (!written) co_return;
+    rest.remove_prefix(size);
+  }
+  stream.shutdown_write();
+}
+
+Task<> read_side(Stream& stream, Side& side) {
+  auto received = co_await read_all(stream);
+  side.received = std::move(received.text);
+  side.ended = received.end.has_value();
+}
+
+Task<bool> talk(SimWorld& world, Loop& loop, uint64_t seed) {
+  Relayed relayed;
+  co_await begin(loop, relayed, {.idle = 1h});
+  CancelToken patience;
+  Deadline deadline(loop, loop.now() + 10min, patience);
+  relayed.client().bind(patience);
+  relayed.server().bind(patience);
+  Random random(seed);
+  Side client{.sent = pattern(random.below(300'000)), .received = {}};
+  Side server{.sent = pattern(random.below(300'000)), .received = {}};
+  TaskScope scope;
+  scope.spawn(write_in_pieces(relayed.client(), client.sent, seed + 1));
+  scope.spawn(write_in_pieces(relayed.server(), server.sent, seed + 2));
+  scope.spawn(read_side(relayed.client(), client));
+  scope.spawn(read_side(relayed.server(), server));
+  co_await scope.join();
+  // Whoever still waits is told that both have gone.
+  uint32_t front = SimWorld::connection_number(relayed.client());
+  uint32_t back = SimWorld::connection_number(relayed.server());
+  relayed.front.client.reset();
+  relayed.back.server.reset();
+  co_await relayed.scope.join();
+  bool harmed = world.harmed(front) || world.harmed(back);
+  EXPECT_TRUE(client.sent.starts_with(server.received)) << seed;
+  EXPECT_TRUE(server.sent.starts_with(client.received)) << seed;
+  if (!harmed) {
+    EXPECT_EQ(relayed.result->end, End::kComplete) << seed;
+    EXPECT_TRUE(server.received == client.sent && client.received == server.sent) << seed;
+    EXPECT_TRUE(server.ended && client.ended) << seed;
+  }
+  co_return harmed;
+}
+
+TEST(RelayFaultTest, WhatArrivesIsABeginningOfWhatWasSentAndAllOfItWithoutHarm) {
+  int harmed = 0;
+  constexpr int kSeeds = 200;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    SimOptions options{.seed = seed, .split_transfers = seed % 2 == 0, .faults = SimFaults::draw(seed)};
+    for (FaultKind kind : {FaultKind::kConnectRefused, FaultKind::kConnectTimeout, FaultKind::kAcceptFailure,
+                           FaultKind::kNoDescriptors, FaultKind::kClockJump})
+      options.faults[kind] = {};
+    for (FaultKind kind : {FaultKind::kReset, FaultKind::kHalfClose})
+      options.faults[kind] = {.per_million = 100'000, .up_to = 0s, .bytes = 200'000};
+    fixture::SimBackend backend(options);
+    harmed += backend.await(talk(backend.world, backend.loop, seed)) ? 1 : 0;
+  }
+  EXPECT_GT(harmed, 10);
+  EXPECT_LT(harmed, kSeeds - 10);
+}
+
 }  // namespace
 }  // namespace sluice::io

@@ -531,32 +531,17 @@ TYPED_TEST_P(StreamContract, StreamIsCleanAfterAReadThatFilledItsBuffer) {
   EXPECT_FALSE(this->backend_.await(dirty_after_reads_that_fill(this->loop_)));
 }
 
-REGISTER_TYPED_TEST_SUITE_P(StreamContract,
-                            BytesArriveInOrderThenTheEnd,
-                            TheEndStaysTheEnd,
-                            HalfClosedStreamStillReceives,
-                            WritingAfterShutdownFails,
-                            WriteWaitsUntilThePeerReads,
-                            AnyNumberOfPiecesLeavesInOrder,
-                            WhatWasGivenBackIsReadFirstEvenWhenCancelled,
-                            WaitingForReadableHoldsNoBuffer,
-                            AbortIsAResetForThePeerAndNotAnEnd,
-                            BytesThatArrivedBeforeAResetAreStillRead,
-                            ResetThatTheWriterMetIsNoEndForTheReader,
-                            EndThatCameBeforeTheResetStaysAnEnd,
-                            ClosingWithUnreadBytesIsAReset,
-                            WritingToAClosedPeerEndsInAReset,
-                            ConnectingToNobodyIsRefused,
-                            ConnectingUnderACancelledTokenEndsAtOnce,
-                            AddressHasOneListenerUnlessAllShareIt,
-                            EachEndKnowsItsPeer,
-                            CancelEndsAReadThroughTheQueueAndFailsLaterOnes,
-                            CancelEndsAWriteThroughTheQueueAndFailsLaterOnes,
-                            CancelEndsAnAccept,
-                            ObserverIsToldWhatArrivesWhileNobodyReads,
-                            ObserverIsNotToldWhatAReaderGets,
-                            ObserverHearsOfAResetWhileAWriteWaits,
-                            ObserverHearsOfAResetThatCameWithTheBytesForAReader,
-                            StreamIsCleanAfterAReadThatFilledItsBuffer);
+REGISTER_TYPED_TEST_SUITE_P(
+    StreamContract, BytesArriveInOrderThenTheEnd, TheEndStaysTheEnd, HalfClosedStreamStillReceives,
+    WritingAfterShutdownFails, WriteWaitsUntilThePeerReads, AnyNumberOfPiecesLeavesInOrder,
+    WhatWasGivenBackIsReadFirstEvenWhenCancelled, WaitingForReadableHoldsNoBuffer,
+    AbortIsAResetForThePeerAndNotAnEnd, BytesThatArrivedBeforeAResetAreStillRead,
+    ResetThatTheWriterMetIsNoEndForTheReader, EndThatCameBeforeTheResetStaysAnEnd,
+    ClosingWithUnreadBytesIsAReset, WritingToAClosedPeerEndsInAReset, ConnectingToNobodyIsRefused,
+    ConnectingUnderACancelledTokenEndsAtOnce, AddressHasOneListenerUnlessAllShareIt, EachEndKnowsItsPeer,
+    CancelEndsAReadThroughTheQueueAndFailsLaterOnes, CancelEndsAWriteThroughTheQueueAndFailsLaterOnes,
+    CancelEndsAnAccept, ObserverIsToldWhatArrivesWhileNobodyReads, ObserverIsNotToldWhatAReaderGets,
+    ObserverHearsOfAResetWhileAWriteWaits, ObserverHearsOfAResetThatCameWithTheBytesForAReader,
+    StreamIsCleanAfterAReadThatFilledItsBuffer);
 
 }  // namespace sluice::io::contract

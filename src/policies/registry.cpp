@@ -2,6 +2,8 @@
 
 #include "policies/access/api_key/api_key.h"
 #include "policies/traffic/rate_limit/rate_limit.h"
+#include "policies/transform/grpc_transcode/grpc_transcode.h"
+#include "policies/transform/grpc_web/grpc_web.h"
 #include "policies/transform/headers/headers.h"
 #include "policies/transform/request_id/request_id.h"
 #include "policies/transform/rewrite/rewrite.h"
@@ -11,11 +13,13 @@ namespace sluice::policies {
 namespace {
 
 const gateway::PolicyType* const kTypes[] = {
-    &ApiKey::type(),     //
-    &Headers::type(),    //
-    &RateLimit::type(),  //
-    &RequestId::type(),  //
-    &Rewrite::type(),    //
+    &ApiKey::type(),         //
+    &GrpcTranscode::type(),  //
+    &GrpcWeb::type(),        //
+    &Headers::type(),        //
+    &RateLimit::type(),      //
+    &RequestId::type(),      //
+    &Rewrite::type(),        //
 };
 
 }  // namespace

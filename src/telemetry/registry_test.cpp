@@ -219,12 +219,19 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
   worker.set(families.worker_busy_ppm(1), 500'000);
   worker.set(families.build_info("0.1.0", "epoll"), 1);
   worker.set(families.io_backend("epoll", "configured"), 1);
+  StreamMetrics stream = families.stream("database");
+  worker.add(stream.sessions[StreamResult::kComplete]);
+  worker.add(stream.bytes[StreamDirection::kToClient], 3);
+  worker.add(stream.datagrams[DatagramFate::kDropped]);
   NamedCounters ended = families.websockets_ended();
   worker.add(families.websockets().open, 1);
   worker.add(families.websockets().sent, 5);
   worker.add(ended["client"]);
   std::string text = registry.scrape();
   for (std::string_view line : {
+           R"(sluice_stream_sessions_total{stream="database",result="complete"} 1)",
+           R"(sluice_stream_bytes_total{stream="database",direction="to_client"} 3)",
+           R"(sluice_stream_datagrams_total{stream="database",fate="dropped"} 1)",
            "sluice_websockets 1",
            R"(sluice_websocket_bytes_total{direction="received"} 0)",
            R"(sluice_websocket_bytes_total{direction="sent"} 5)",
@@ -249,7 +256,7 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
            R"(sluice_io_backend{backend="epoll",reason="configured"} 1)",
        })
     EXPECT_TRUE(has_line(text, line)) << line << "\n" << text;
-  EXPECT_EQ(lines_of(text, "# TYPE "), 19u);
+  EXPECT_EQ(lines_of(text, "# TYPE "), 25u);
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ struct ClientSettings {
   bool verify = true;
   std::shared_ptr<const TrustStore> trust = nullptr;         // null: the system's
   std::shared_ptr<const Certificate> certificate = nullptr;  // what we show; null: none
-  std::vector<std::string> protocols = {};              // ALPN, the preferred first; empty: none is offered
+  std::vector<std::string> protocols = {};  // ALPN, the preferred first; empty: none is offered
 };
 
 /// What the next connection to the same server may resume. Belongs to one loop and outlives the connections
@@ -42,7 +42,8 @@ class SessionSlot {
 /// Immutable and shared by all workers.
 class ClientContext {
  public:
-  static std::expected<std::shared_ptr<const ClientContext>, std::string> make(const ClientSettings& settings);
+  static std::expected<std::shared_ptr<const ClientContext>, std::string> make(
+      const ClientSettings& settings);
   ClientContext(const ClientContext&) = delete;
   ClientContext& operator=(const ClientContext&) = delete;
   ~ClientContext();

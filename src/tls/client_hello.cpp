@@ -103,6 +103,7 @@ bool read_server_name(std::string_view extension, ClientHello& hello) {
     uint32_t type = names.number(1);
     std::string_view name = names.vector(2);
     if (!names.good() || type != kHostName) return false;
+    if (name.ends_with('.')) name.remove_suffix(1);  // against the RFC, and seen
     if (!hello.server_name.empty() || !is_host_name(name)) return false;
     hello.server_name = ascii::to_lower(name);
   }

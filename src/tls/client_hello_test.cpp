@@ -18,6 +18,10 @@ TEST(ClientHello, ServerNameAndProtocolsAreRead) {
   EXPECT_EQ(hello->protocols, (std::vector<std::string>{"h2", "http/1.1"}));
 }
 
+TEST(ClientHello, ADotAtTheNamesEndIsForgiven) {
+  EXPECT_EQ(parse_client_hello(client_hello("a.test."))->server_name, "a.test");
+}
+
 TEST(ClientHello, NeitherNeedBeThere) {
   auto hello = parse_client_hello(record(hello_message("")));
   ASSERT_TRUE(hello);
@@ -79,7 +83,7 @@ TEST(ClientHello, Strict) {
                                                            std::string(1, '\0') + vector(2, "b"))))},
       {"another kind of name", with(extension(0, vector(2, "\x01" + vector(2, "a"))))},
       {"an empty name", with(server_name_extension(""))},
-      {"a name with a dot at its end", with(server_name_extension("a.test."))},
+      {"a name with two dots at its end", with(server_name_extension("a.test.."))},
       {"a name with a NUL", with(server_name_extension(std::string("a\0b", 3)))},
       {"a name that is too long", with(server_name_extension(std::string(254, 'a')))},
       {"an empty list of names", with(extension(0, vector(2, "")))},

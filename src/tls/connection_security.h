@@ -23,13 +23,13 @@ struct PeerIdentity {
 };
 
 struct ConnectionSecurity {
-  std::string_view version;      // "TLSv1.3"; static, like the next two
-  std::string_view cipher;       // "TLS_AES_128_GCM_SHA256"
-  std::string_view protocol;     // what ALPN settled: "http/1.1"; empty: nothing
-  std::string server_name;       // SNI in lower case; empty: none
-  uint16_t client_rule = 0;      // of `context`: the client-certificate rule that held
+  std::string_view version;   // "TLSv1.3"; static, like the next two
+  std::string_view cipher;    // "TLS_AES_128_GCM_SHA256"
+  std::string_view protocol;  // what ALPN settled: "http/1.1"; empty: nothing
+  std::string server_name;    // SNI in lower case; empty: none
+  uint16_t client_rule = 0;   // of `context`: the client-certificate rule that held
   bool resumed = false;
-  std::unique_ptr<const PeerIdentity> peer;  // null: it showed no certificate
+  std::unique_ptr<const PeerIdentity> peer;      // null: it showed no certificate
   std::shared_ptr<const ServerContext> context;  // null: we are the client
 };
 

@@ -67,13 +67,22 @@ HandshakeFailure failure_of_reason(int reason) {
 }  // namespace
 
 std::string_view handshake_failure_text(HandshakeFailure failure) {
-  static constexpr std::string_view kTexts[kHandshakeFailures] = {
-      "timeout",           "closed",           "not_tls",
-      "version",           "cipher",           "server_name",
-      "protocol",          "no_certificate",   "expired_certificate",
-      "untrusted_certificate", "revoked_certificate", "wrong_host",
-      "invalid_certificate", "alert",           "malformed",
-      "other"};
+  static constexpr std::string_view kTexts[kHandshakeFailures] = {"timeout",
+                                                                  "closed",
+                                                                  "not_tls",
+                                                                  "version",
+                                                                  "cipher",
+                                                                  "server_name",
+                                                                  "protocol",
+                                                                  "no_certificate",
+                                                                  "expired_certificate",
+                                                                  "untrusted_certificate",
+                                                                  "revoked_certificate",
+                                                                  "wrong_host",
+                                                                  "invalid_certificate",
+                                                                  "alert",
+                                                                  "malformed",
+                                                                  "other"};
   return kTexts[static_cast<size_t>(failure)];
 }
 

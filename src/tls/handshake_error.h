@@ -9,12 +9,12 @@ namespace sluice::tls {
 
 enum class HandshakeFailure : uint8_t {
   kTimeout,
-  kClosed,       // the peer left, or the connection broke
-  kNotTls,       // what came is no TLS: plain HTTP, junk
-  kVersion,      // no version in common
-  kCipher,       // no cipher, group or signature algorithm in common
-  kServerName,   // `strict_sni`, and no certificate for that name
-  kProtocol,     // no application protocol in common
+  kClosed,                // the peer left, or the connection broke
+  kNotTls,                // what came is no TLS: plain HTTP, junk
+  kVersion,               // no version in common
+  kCipher,                // no cipher, group or signature algorithm in common
+  kServerName,            // `strict_sni`, and no certificate for that name
+  kProtocol,              // no application protocol in common
   kNoCertificate,         // the peer showed none and had to
   kExpiredCertificate,    // or not valid yet
   kUntrustedCertificate,  // of a CA that is not ours

@@ -78,8 +78,8 @@ struct ServerContext::Parts {
 struct ServerContext::Hooks {
   static TlsStream& stream_of(SSL* ssl) { return *static_cast<TlsStream*>(SSL_get_app_data(ssl)); }
 
-  /// Before anything of the ClientHello is acted upon, a ticket above all: the name decides on certificate and
-  /// client rule.
+  /// Before anything of the ClientHello is acted upon, a ticket above all: the name decides on certificate
+  /// and client rule.
   static int on_client_hello(SSL* ssl, int* alert, void* argument) {
     const auto& context = *static_cast<const ServerContext*>(argument);
     const Parts& parts = *context.parts_;
@@ -113,8 +113,9 @@ struct ServerContext::Hooks {
     SSL_set_client_CA_list(ssl, SSL_dup_CA_list(rule.trust->names()));
   }
 
-  static int on_protocols(SSL*, const unsigned char** selected, unsigned char* size,
+  static int on_protocols(SSL* ssl, const unsigned char** selected, unsigned char* size,
                           const unsigned char* offered, unsigned offered_size, void* argument) {
+    if (stream_of(ssl).ignores_protocols()) return SSL_TLSEXT_ERR_NOACK;
     const std::string& ours = static_cast<const ServerContext*>(argument)->parts_->protocols;
     unsigned char* match = nullptr;
     if (SSL_select_next_proto(&match, size, reinterpret_cast<const unsigned char*>(ours.data()),
@@ -189,7 +190,8 @@ std::expected<void, SettingsError> set_strength(SSL_CTX* context, const ServerSe
     for (const std::string& group : settings.groups)
       if (!has_group(group))
         return std::unexpected(SettingsError{
-            Part::kGroups, fmt::format("{} has no group `{}`", OpenSSL_version(OPENSSL_VERSION_STRING), group)});
+            Part::kGroups,
+            fmt::format("{} has no group `{}`", OpenSSL_version(OPENSSL_VERSION_STRING), group)});
     groups = joined(settings.groups);
   }
   SSL_CTX_set1_groups_list(context, groups.c_str());
@@ -251,7 +253,8 @@ std::expected<std::shared_ptr<const ServerContext>, SettingsError> ServerContext
     if (!parts.protocols.empty()) SSL_CTX_set_alpn_select_cb(ssl, Hooks::on_protocols, made.get());
     if (parts.ticket_keys) {
       SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, Hooks::on_ticket);
-      SSL_CTX_set_timeout(ssl, std::chrono::duration_cast<std::chrono::seconds>(TicketKeys::kLifetime).count());
+      SSL_CTX_set_timeout(ssl,
+                          std::chrono::duration_cast<std::chrono::seconds>(TicketKeys::kLifetime).count());
     } else {
       SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
       SSL_CTX_set_num_tickets(ssl, 0);

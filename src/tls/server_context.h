@@ -27,7 +27,7 @@ struct ClientRule {
   std::vector<std::string> hosts = {};  // in lower case; `*.suffix` for any depth below; empty: all
   ClientMode mode = ClientMode::kOff;
   std::shared_ptr<const TrustStore> trust = nullptr;  // null: kOff
-  uint32_t depth = 4;                       // of intermediates
+  uint32_t depth = 4;                                 // of intermediates
 };
 
 struct ServerSettings {
@@ -35,7 +35,7 @@ struct ServerSettings {
   /// the first one is for clients without SNI, or with an unknown name.
   std::vector<std::shared_ptr<const Certificate>> certificates = {};
   std::vector<ClientRule> client_rules = {};  // the first that fits
-  bool strict_sni = false;               // an unknown name is refused
+  bool strict_sni = false;                    // an unknown name is refused
   std::vector<std::string> protocols = {};    // ALPN, the preferred first
   Profile profile = Profile::kIntermediate;
   std::vector<Version> versions = {};     // instead of the profile's, if any

@@ -41,7 +41,8 @@ class ServerContextTest : public testing::Test {
   }
   /// The common name that the client saw, or why the handshake failed.
   static std::string shown(const Shaken& shaken) {
-    if (!shaken.server_outcome) return std::string(handshake_failure_text(shaken.server_outcome.error().failure));
+    if (!shaken.server_outcome)
+      return std::string(handshake_failure_text(shaken.server_outcome.error().failure));
     char name[64] = {};
     const X509* certificate = SSL_get0_peer_certificate(shaken.client->ssl());
     X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name, sizeof name);
@@ -142,7 +143,8 @@ class ClientCertificates : public ServerContextTest {
     return {.name = std::move(name), .settings = {.verify = false, .certificate = std::move(certificate)}};
   }
   static std::string outcome(const Shaken& shaken) {
-    if (!shaken.server_outcome) return std::string(handshake_failure_text(shaken.server_outcome.error().failure));
+    if (!shaken.server_outcome)
+      return std::string(handshake_failure_text(shaken.server_outcome.error().failure));
     const auto& peer = shaken.server->security()->peer;
     return peer ? peer->subject : "nobody";
   }
@@ -151,7 +153,8 @@ class ClientCertificates : public ServerContextTest {
   std::shared_ptr<const TicketKeys> ticket_keys_ = std::make_shared<const TicketKeys>();
   Issuer partners_{"Partners"};
   std::shared_ptr<const TrustStore> trust_ = TrustStore::make(partners_.pem(), "").value();
-  CertificateText good_text_ = partners_.issue({.common_name = "shop", .names = {"URI:spiffe://shop", "DNS:shop"}});
+  CertificateText good_text_ =
+      partners_.issue({.common_name = "shop", .names = {"URI:spiffe://shop", "DNS:shop"}});
   std::shared_ptr<const Certificate> good_ = load(good_text_);
   std::shared_ptr<const Certificate> expired_ =
       load(partners_.issue({.common_name = "old", .until = fixture::kThen + 24h}));
@@ -264,8 +267,9 @@ TEST(CertificateTest, WhatDoesNotFitTogetherIsRefusedWithTheReason) {
   EXPECT_EQ(refusal({.chain = one.chain, .key = two.key}), "the key is not that of the certificate");
   EXPECT_EQ(refusal({.chain = "junk", .key = one.key}), "no certificate in PEM form is in it");
   EXPECT_EQ(refusal({.chain = one.chain, .key = "junk"}), "no private key in PEM form is in it");
-  EXPECT_EQ(refusal({.chain = one.chain + two.chain, .key = one.key}),
-            "certificate 2 has not issued certificate 1: the order is the server's own, its issuer, and so on");
+  EXPECT_EQ(
+      refusal({.chain = one.chain + two.chain, .key = one.key}),
+      "certificate 2 has not issued certificate 1: the order is the server's own, its issuer, and so on");
   EXPECT_EQ(refusal({.chain = one.chain, .key = one.key, .ocsp = "junk"}),
             "no OCSP response in DER form is in it");
 }

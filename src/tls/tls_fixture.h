@@ -132,9 +132,7 @@ inline std::shared_ptr<const ClientContext> client_context(const ClientSettings&
 
 using Outcome = std::expected<void, HandshakeError>;
 
-inline io::Task<> shake(TlsStream& stream, Outcome& outcome) {
-  outcome = co_await stream.handshake();
-}
+inline io::Task<> shake(TlsStream& stream, Outcome& outcome) { outcome = co_await stream.handshake(); }
 
 /// Both ends of a connection after their handshakes.
 struct Shaken {

@@ -15,9 +15,9 @@ struct bio_st;
 
 namespace sluice::tls {
 
-/// Its `peer`, `local` and `input_age` are those of the stream below. The end is `close_notify` (RFC 8446, section
-/// 6.1): where that is missing, reading ends with kReset, for what was cut short must not look whole. While it
-/// waits in `readable` it holds no buffer, neither a lent one nor OpenSSL's own.
+/// Its `peer`, `local` and `input_age` are those of the stream below. The end is `close_notify` (RFC 8446,
+/// section 6.1): where that is missing, reading ends with kReset, for what was cut short must not look whole.
+/// While it waits in `readable` it holds no buffer, neither a lent one nor OpenSSL's own.
 class TlsStream final : public io::Stream, private io::Stream::Observer {
  public:
   /// Takes over `ssl`, whose role (server or client) is set.
@@ -30,6 +30,9 @@ class TlsStream final : public io::Stream, private io::Stream::Observer {
 
   /// Complete once the handshake is done.
   const ConnectionSecurity* security() const override { return &security_; }
+  /// What it will carry is not named by ALPN: none of the client's protocols is chosen, and none refused.
+  void ignore_protocols() { ignores_protocols_ = true; }
+  bool ignores_protocols() const { return ignores_protocols_; }
   /// For whoever takes part in the handshake.
   ConnectionSecurity& mutable_security() { return security_; }
   ssl_st* ssl() const { return ssl_; }
@@ -87,23 +90,24 @@ class TlsStream final : public io::Stream, private io::Stream::Observer {
   io::CancelToken below_token_;  // `below_` is bound to it: cancelled as ours is, and reset when ours changes
   ssl_st* ssl_;
   ConnectionSecurity security_;
-  io::Lease input_;               // encrypted bytes that OpenSSL has not taken
-  io::Buffer* output_ = nullptr;  // encrypted bytes that are not out
-  Aside* aside_ = nullptr;        // of the aside on its way
-  std::span<const iovec> pieces_;  // of a write that waits
-  size_t piece_done_ = 0;          // bytes of the first of `pieces_` that are encrypted
-  iovec output_piece_{};           // what the stream below writes
-  uint32_t encrypted_ = 0;         // plain bytes in `output_`
+  io::Lease input_;                        // encrypted bytes that OpenSSL has not taken
+  io::Buffer* output_ = nullptr;           // encrypted bytes that are not out
+  Aside* aside_ = nullptr;                 // of the aside on its way
+  std::span<const iovec> pieces_;          // of a write that waits
+  size_t piece_done_ = 0;                  // bytes of the first of `pieces_` that are encrypted
+  iovec output_piece_{};                   // what the stream below writes
+  uint32_t encrypted_ = 0;                 // plain bytes in `output_`
   std::coroutine_handle<> queued_writer_;  // waits for the aside
   io::Result<>* queued_result_ = nullptr;
-  bool reading_ = false;      // somebody waits
-  bool writing_ = false;      // likewise
+  bool reading_ = false;  // somebody waits
+  bool writing_ = false;  // likewise
   bool client_ = false;
   bool established_ = false;
-  bool ended_ = false;        // the peer's close_notify has come
-  bool broken_ = false;       // no more can be read; `read_error_` says why
-  bool shut_ = false;         // our close_notify is encrypted
-  bool unwritable_ = false;   // a record may be out in part: nothing can follow it
+  bool ignores_protocols_ = false;
+  bool ended_ = false;       // the peer's close_notify has come
+  bool broken_ = false;      // no more can be read; `read_error_` says why
+  bool shut_ = false;        // our close_notify is encrypted
+  bool unwritable_ = false;  // a record may be out in part: nothing can follow it
   io::Error read_error_{};
 };
 

@@ -88,7 +88,8 @@ TEST_F(TlsStreamTest, EndWithoutCloseNotifyIsAnErrorAndNoEnd) {
 io::Task<io::fixture::Received> forge_a_record(io::Loop& loop, io::Result<>& at_client) {
   SessionSlot sessions;
   auto bare = co_await shake_bare(loop, sessions);
-  co_await io::fixture::write_text(*bare.client_below, std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x'));
+  co_await io::fixture::write_text(*bare.client_below,
+                                   std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x'));
   auto received = co_await io::fixture::read_all(*bare.ends.server);
   auto told = co_await io::fixture::read_all(*bare.ends.client);
   at_client = told.end;

@@ -35,7 +35,7 @@ def test_every_document_in_the_docs_passes_check(t):
 
 
 def test_contract_example_answers_as_documented(t):
-    ports = {8080: "@port@", 8081: "@status@", 8082: t.free_port()}
+    ports = {8080: "@port@", 8081: "@status@", 8082: t.free_port(), 8443: t.free_port(), 8444: t.free_port()}
     upstreams = {}
     for port in (7001, 7002, 7003):
         upstreams[port] = t.echo(str(port))

@@ -24,6 +24,7 @@ bool ApiRouter::condition_holds(const Condition& condition, const RequestView& r
   std::string_view name(texts_.data() + condition.name, condition.name_size);
   std::string_view value(texts_.data() + condition.value, condition.value_size);
   if (condition.kind == ConditionSpec::Kind::kQuery) return has_query_value(request.query, name, value);
+  if (condition.kind == ConditionSpec::Kind::kSuffix) return request.path.ends_with(value);
   return has_field_value(request.fields, condition.field, name, value);
 }
 

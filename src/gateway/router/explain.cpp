@@ -159,6 +159,11 @@ class Explainer {
       return true;
     std::string_view name(router_.texts_.data() + condition.name, condition.name_size);
     std::string_view value(router_.texts_.data() + condition.value, condition.value_size);
+    if (condition.kind == ConditionSpec::Kind::kSuffix) {
+      out.verdict = Verdict::kPath;
+      out.detail = "the path does not end in " + quoted(value);
+      return false;
+    }
     constexpr std::string_view kKinds[] = {"header ", "query parameter ", "body "};
     bool unknown = body && !values_;
     out.verdict = unknown ? Verdict::kUndecided : Verdict::kCondition;

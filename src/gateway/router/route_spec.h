@@ -14,6 +14,7 @@ struct ConditionSpec {
     kHeader,  // any field of that name has exactly this value
     kQuery,   // any parameter of that name has, decoded, exactly this value
     kBody,    // the scalar at the JSON path `name` has exactly this text (see body_condition.h)
+    kSuffix,  // the path ends in this value, behind something else: ":cancel"
   };
   Kind kind = Kind::kHeader;
   std::string name;

@@ -9,7 +9,7 @@ namespace sluice::gateway {
 
 bool TieFinder::add_condition(uint32_t route, const ConditionSpec& condition) {
   bool header = condition.kind == ConditionSpec::Kind::kHeader;
-  std::string subject(1, "hqb"[static_cast<size_t>(condition.kind)]);
+  std::string subject(1, "hqbs"[static_cast<size_t>(condition.kind)]);
   subject += header ? ascii::to_lower(condition.name) : condition.name;
   uint32_t subject_number = number_of(std::move(subject));
   auto& known = conditions_[route];

@@ -145,6 +145,7 @@ class Opening final : public http::Connection {
     auto secured = tls_->accept(worker_.loop(), std::move(stream_));
     tls::TlsStream& stream = *secured;
     stream_ = std::move(secured);
+    if (plan_) stream.ignore_protocols();
     stream.bind(token_);
     auto outcome = co_await stream.handshake();
     if (outcome) {
@@ -153,7 +154,8 @@ class Opening final : public http::Connection {
     }
     // A drain is no fault of the client's.
     if (token_.reason() != io::CancelReason::kDrain)
-      handshakes_->failed(outcome.error(), stream.peer(), stream.security()->server_name, worker_.loop().now());
+      handshakes_->failed(outcome.error(), stream.peer(), stream.security()->server_name,
+                          worker_.loop().now());
     co_return false;
   }
 
@@ -230,8 +232,7 @@ bool ListenerAcceptor::admit(const io::Address& peer) { return worker_.admit(pee
 void ListenerAcceptor::shed() { worker_.count_limit("descriptors"); }
 
 void ListenerAcceptor::accepted(std::unique_ptr<io::Stream> stream) {
-  bool looks =
-      settings_.proxy_protocol != ListenerProxyProtocol::kOff || settings_.streams || settings_.tls;
+  bool looks = settings_.proxy_protocol != ListenerProxyProtocol::kOff || settings_.streams || settings_.tls;
   if (!looks) return serve_http(worker_, std::move(stream), settings_);
   worker_.scope().spawn(open_connection(worker_, settings_, handshakes_, std::move(stream)));
 }

@@ -35,12 +35,12 @@ struct StreamPlan {
   std::shared_ptr<const Upstream> upstream;
   std::shared_ptr<StreamState> state;
   telemetry::StreamMetrics metrics;
-  bool tls = false;        // what comes must begin with a ClientHello
-  bool terminates = false; // TLS ends here
-  Duration idle{};         // 0: none
-  uint32_t most = 0;       // connections, or sessions of UDP; 0: any number
-  uint32_t datagram = 0;   // the largest
-  uint32_t responses = 0;  // 0: any number
+  bool tls = false;         // what comes must begin with a ClientHello
+  bool terminates = false;  // TLS ends here
+  Duration idle{};          // 0: none
+  uint32_t most = 0;        // connections, or sessions of UDP; 0: any number
+  uint32_t datagram = 0;    // the largest
+  uint32_t responses = 0;   // 0: any number
   bool log = true;
 };
 

@@ -83,6 +83,7 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
       bool told = opening_.destination.port != 0;
       preface = upstream.proxy_header(client_->peer(), told ? opening_.destination : client_->local());
     }
+    ConnectionPool::Wish wish{.preface = preface, .as_it_is = plan_->tls && !plan_->terminates};
     for (;;) {
       target_ = upstream.next_target(target_);
       if (!target_) {
@@ -92,7 +93,7 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
       }
       ++tries_;
       pool_ = &worker_.pools().of(*target_, upstream);
-      auto connected = co_await pool_->connect(token_, upstream.timeouts.connect, preface);
+      auto connected = co_await pool_->connect(token_, upstream.timeouts.connect, wish);
       if (connected) {
         server_ = *connected;
         co_return true;
@@ -162,6 +163,7 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
     ErrorBy by = ErrorBy::kUpstream;
     if (error.code == io::ErrorCode::kTimedOut) code = "upstream_connect_timeout";
     if (error.code == io::ErrorCode::kUnresolved) code = "upstream_unresolved";
+    if (error.code == io::ErrorCode::kUnsecured) code = "upstream_tls_failed";
     if (error.code == io::ErrorCode::kNoDescriptors) {
       code = "no_descriptors";
       by = ErrorBy::kGateway;

@@ -16,8 +16,7 @@ using io::Address;
 class EchoServer {
  public:
   EchoServer(io::SimLoop& loop, uint16_t port, std::string greeting = {})
-      : greeting_(std::move(greeting)),
-        listener_(loop.listen(Address::loopback(port), {}).value()) {
+      : greeting_(std::move(greeting)), listener_(loop.listen(Address::loopback(port), {}).value()) {
     listener_->bind(token_);
     scope_.spawn(accept());
   }

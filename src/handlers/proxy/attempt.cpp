@@ -66,7 +66,8 @@ io::Task<std::optional<Failure>> Attempt::connect(gateway::ConnectionPool& pool)
   std::string preface;
   if (upstream_.names_client())
     preface = upstream_.proxy_header(exchange_.server.peer, exchange_.server.local());
-  auto started = co_await pool.start_on_new(place_, upstream_.timeouts.connect, preface);
+  gateway::ConnectionPool::Wish wish{.preface = preface};
+  auto started = co_await pool.start_on_new(place_, upstream_.timeouts.connect, wish);
   if (started) {
     client_ = *started;
     co_return std::nullopt;

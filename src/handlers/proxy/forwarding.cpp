@@ -38,7 +38,8 @@ void prepare_request(gateway::Exchange& exchange) {
 
   // An untrusted peer's forwarding fields are gone already: what is there is a trusted proxy's.
   append_to_list(fields, FieldName::kXForwardedFor, exchange.peer_address());
-  if (!fields.has(FieldName::kXForwardedProto)) fields.add(FieldName::kXForwardedProto, exchange.server.security ? "https" : "http");
+  if (!fields.has(FieldName::kXForwardedProto))
+    fields.add(FieldName::kXForwardedProto, exchange.server.security ? "https" : "http");
   if (!fields.has(FieldName::kXForwardedHost) && !request.authority.empty())
     fields.add(FieldName::kXForwardedHost, request.authority);
   append_to_list(fields, FieldName::kVia, via_element(request.version));

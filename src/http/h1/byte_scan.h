@@ -17,12 +17,17 @@ struct LineEnds {
   uint64_t lf = 0;
 };
 
-/// Of up to 64 bytes.
-inline LineEnds find_line_ends(const char* at, size_t size) {
+/// Of up to 64 bytes; `before`: how many bytes in front of them may be read.
+inline LineEnds find_line_ends(const char* at, size_t size, size_t before = 0) {
   LineEnds found;
 #if defined(__SSE2__)
   char copy[64];
   if (size < 64) {
+    size_t missing = 64 - size;
+    if (before >= missing) {
+      found = find_line_ends(at - missing, 64);
+      return {found.cr >> missing, found.lf >> missing};
+    }
     std::memset(copy, 0, sizeof copy);
     std::memcpy(copy, at, size);
     at = copy;
@@ -76,6 +81,25 @@ inline const char* find_colon(const char* at, const char* end) {
   for (; at != end; ++at)
     if (*at == ':') return at;
   return end;
+}
+
+/// Whether [at, at + size) has letters, digits and "-" only, as nearly all names. False also when it is long,
+/// or so near to `end` that this cannot be told at once.
+inline bool is_plain_name(const char* at, size_t size, const char* end) {
+#if defined(__SSE2__)
+  if (size == 0 || size > 16 || end - at < 16) return false;
+  auto within = [](__m128i bytes, char first, char last) {
+    __m128i bounded = _mm_max_epu8(_mm_min_epu8(bytes, _mm_set1_epi8(last)), _mm_set1_epi8(first));
+    return _mm_cmpeq_epi8(bounded, bytes);
+  };
+  __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  __m128i letters = within(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 'z');
+  __m128i others = _mm_or_si128(within(bytes, '0', '9'), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
+  auto plain = static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(letters, others)));
+  return (~plain & ((1u << size) - 1)) == 0;
+#else
+  return false;
+#endif
 }
 
 }  // namespace sluice::http::h1

@@ -27,7 +27,8 @@ inline const Error* read_field_line(const char*& at, const char* end, Field& fie
   const char* colon = find_colon(at, end);
   std::string_view name(at, static_cast<size_t>(colon - at));
   FieldName id = intern_field_name(name);
-  if (colon == end || (id == FieldName::kUnknown && !is_token(name))) [[unlikely]]
+  bool sound = id != FieldName::kUnknown || is_plain_name(at, name.size(), end) || is_token(name);
+  if (colon == end || !sound) [[unlikely]]
     return field_name_error(at, colon);
 
   const char* first = colon + 1;

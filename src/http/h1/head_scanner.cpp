@@ -84,7 +84,7 @@ std::expected<HeadScanner::Progress, Error> HeadScanner::feed(std::string_view p
   while (!rest.empty()) {
     auto size = static_cast<unsigned>(std::min<size_t>(rest.size(), 64));
     uint64_t valid = ~uint64_t{0} >> (64 - size);
-    LineEnds found = find_line_ends(rest.data(), size);
+    LineEnds found = find_line_ends(rest.data(), size, piece.size() - rest.size());
     // Every LF must follow a CR and every CR be followed by an LF; so an LF two bytes after another ends the
     // head.
     uint64_t mismatch = (found.lf ^ (found.cr << 1 | recent_cr_)) & valid;

@@ -197,6 +197,26 @@ TEST(RequestParser, NulIsRefusedEverywhere) {
 
 // Contract, "Strictness": other 400s keep the connection. The framing is told, so that the body can be
 // skipped.
+// RFC 9110, section 5.6.2: the bytes of a token, wherever in a name they stand, and near the end of the head
+// too.
+TEST(RequestParser, NamesAreTokens) {
+  const std::string_view marks = "!#$%&'*+-.^_`|~";
+  for (int byte = 1; byte < 256; ++byte) {
+    auto c = static_cast<char>(byte);
+    bool token = ascii::is_digit(c) || ascii::is_alpha(c) || marks.find(c) != std::string_view::npos;
+    for (std::string_view around : {"", "a", "X-Abc-12", "X-Rather-Long-Name-Of-A-Field"}) {
+      for (std::string_view value : {"", "a value that is longer than sixteen bytes"}) {
+        if (c == ':' || c == '\r' || c == '\n') continue;  // these end the name, or the line
+        std::string name = std::string(around) + c + std::string(around);
+        std::string head = "GET / HTTP/1.1\r\nHost: a\r\n" + name + ":" + std::string(value) + "\r\n\r\n";
+        Arena arena;
+        Request request(arena);
+        EXPECT_EQ(parse_request(head, Limits(), request).has_value(), token) << byte << " in " << head;
+      }
+    }
+  }
+}
+
 TEST(RequestParser, WhatIsUnderstoodAndRefusedKeepsTheConnection) {
   for (std::string_view line :
        {"POST /.. HTTP/1.1", "POST /%zz HTTP/1.1", "POST /%00 HTTP/1.1", "POST /a\\b HTTP/1.1",

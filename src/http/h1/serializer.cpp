@@ -26,8 +26,23 @@ class Writer {
     std::memcpy(at, "\r\n", 2);
     at_ = at + 2;
   }
+  /// Fields that stand in memory as `field` writes them are copied in one piece: those that came one after
+  /// another and that nobody has touched.
   void fields(const Fields& fields) {
-    for (const Field& each : fields) field(each.name, each.value);
+    const Field* at = fields.all().data();
+    const Field* end = at + fields.size();
+    while (at != end) {
+      if (!stands_written(*at)) {
+        field(at->name, at->value);
+        ++at;
+        continue;
+      }
+      const char* first = at->name.data();
+      const char* last = end_of(at->value);
+      for (++at; at != end && follows(last, *at) && stands_written(*at); ++at) last = end_of(at->value);
+      text({first, static_cast<size_t>(last - first)});
+      text("\r\n");
+    }
   }
   void length(uint64_t bytes) {
     text("Content-Length: ");
@@ -38,6 +53,16 @@ class Writer {
   std::string_view written() const { return {start_, static_cast<size_t>(at_ - start_)}; }
 
  private:
+  static const char* end_of(std::string_view text) { return text.data() + text.size(); }
+  static bool stands_written(const Field& field) {
+    const char* name_end = end_of(field.name);
+    return name_end + 2 == field.value.data() && std::memcmp(name_end, ": ", 2) == 0;
+  }
+  /// Whether nothing but a CRLF is between a value's end and the next field.
+  static bool follows(const char* value_end, const Field& next) {
+    return value_end + 2 == next.name.data() && std::memcmp(value_end, "\r\n", 2) == 0;
+  }
+
   /// Returns where it ends. Most names and values are short: two moves that overlap are cheaper than a call.
   static char* copy(char* to, std::string_view text) {
     const char* from = text.data();

@@ -18,6 +18,17 @@ constexpr std::string_view kWebSocket = "websocket";
 /// How long a last answer may take once the exchange's own time is over.
 constexpr Duration kLastAnswerTime = std::chrono::seconds(2);
 
+/// Neither a version nor a target of HTTP/1: who begins a connection like that speaks something else.
+bool is_foreign(std::string_view head) {
+  std::string_view line = head.substr(0, head.find('\r'));
+  size_t target = line.find(' ') + 1;
+  size_t version = line.rfind(' ') + 1;
+  if (target == 0 || version == target) return false;
+  char first = line[target];
+  return !line.substr(version).starts_with("HTTP/") && first != '/' && first != '*' &&
+         line.find("://", target) == std::string_view::npos;
+}
+
 /// Lets a stream outlive its cancelled token for a last answer.
 class Shield {
  public:
@@ -71,6 +82,7 @@ io::Task<Http1Exchange::Head> Http1Exchange::read_head() {
     accept(head.text().substr(progress->skip));
     if (refused && head.text() == kHttp2PrefaceHead && read_before_ == 0 && connection_.http2_)
       co_return Head::kHttp2;
+    mute_ = refused == &error_ && read_before_ == 0 && connection_.http2_ && is_foreign(head.text());
     co_return Head::kRequest;
   }
 }
@@ -139,6 +151,7 @@ bool Http1Exchange::rest_is_short() const {
 
 io::Task<SendOutcome> Http1Exchange::send(Response& response, Body body, TransferWatch::Bounds bounds) {
   response_started_ = true;
+  if (mute_) co_return outcome_;
   while (informing_) co_await loop.yield();
   bool http10 = request.version == Version::kHttp10;
   bool answers_head = request.method == Method::kHead;

@@ -63,6 +63,7 @@ class Http1Exchange final : public ServerExchange {
   bool closing_ = true;      // what the response said, or what an error demands
   bool abandoned_ = false;
   bool informing_ = false;  // a 1xx is being written
+  bool mute_ = false;       // nobody is there who would understand an answer
 };
 
 }  // namespace sluice::http::h1

@@ -32,13 +32,23 @@ io::Buffer* make_piece(size_t bytes) {
 
 Incoming::~Incoming() {
   release_lent();
-  size_t unread = 0;
+  if (size_t unread = release_unread()) window_.give_back(unread);
+}
+
+size_t Incoming::release_unread() {
+  size_t bytes = 0;
   while (first_) {
     io::Buffer* piece = pop();
-    unread += piece->size;
+    bytes += piece->size;
     piece->owner->give_back(piece);
   }
-  if (unread) window_.give_back(unread);
+  return bytes;
+}
+
+void Incoming::drop() {
+  fail(kCancelledError);
+  release_lent();
+  if (size_t unread = release_unread()) window_.give_back(unread);
 }
 
 void Incoming::add(std::string_view bytes) {
@@ -51,7 +61,7 @@ void Incoming::add(std::string_view bytes) {
   }
   std::memcpy(last_->data() + last_->size, bytes.data(), bytes.size());
   last_->size += static_cast<uint32_t>(bytes.size());
-  signal_.tell();
+  tell();
 }
 
 bool Incoming::add_trailer(std::string_view name, std::string_view value, const Limits& limits) {
@@ -65,13 +75,20 @@ bool Incoming::add_trailer(std::string_view name, std::string_view value, const 
 
 void Incoming::end() {
   ended_ = true;
-  signal_.tell();
+  tell();
 }
 
 void Incoming::fail(const Error& error) {
   if (error_ || (ended_ && !first_)) return;
   error_ = error;
-  signal_.tell();
+  tell();
+}
+
+void Incoming::tell() {
+  if (watcher_)
+    watcher_->on_incoming();
+  else
+    signal_.tell();
 }
 
 io::Buffer* Incoming::pop() {

@@ -24,6 +24,15 @@ class Incoming final : public BodyReader {
     ~Window() = default;
   };
 
+  /// Told in place of `signal` that something has come, or that nothing more will.
+  class Watcher {
+   public:
+    virtual void on_incoming() = 0;
+
+   protected:
+    ~Watcher() = default;
+  };
+
   Incoming(io::Loop& loop, io::CancelToken& token, Window& window, Arena& arena)
       : signal_(loop), token_(token), window_(window), arena_(arena) {}
   ~Incoming() override;
@@ -36,12 +45,16 @@ class Incoming final : public BodyReader {
   void end();
   /// What has not come will not come. The first error stays.
   void fail(const Error& error);
+  /// Nobody reads any more: what is here and what still comes is thrown away.
+  void drop();
 
   // --- the reader's side ---
   bool try_read(ChunkResult& result) override;
   /// The next bytes as a lease, for who reads them as a stream; empty at the end.
   bool try_lease(std::expected<io::Lease, Error>& result);
-  Signal& signal() { return signal_; }
+  /// Whether `try_lease` would give something.
+  bool readable() const { return error_ || first_ || ended_; }
+  void watch(Watcher* watcher) { watcher_ = watcher; }
   /// More than `bytes` in all is an error with 413.
   void limit(uint64_t bytes) { limit_ = bytes; }
 
@@ -53,11 +66,14 @@ class Incoming final : public BodyReader {
  private:
   io::Task<ChunkResult> wait_read() override;
   io::Buffer* pop();
+  void tell();
   void release_lent();
+  size_t release_unread();
 
   Signal signal_;
   io::CancelToken& token_;
   Window& window_;
+  Watcher* watcher_ = nullptr;
   Arena& arena_;
   io::Buffer* first_ = nullptr;  // what waits, in order
   io::Buffer* last_ = nullptr;

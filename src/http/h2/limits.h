@@ -49,6 +49,11 @@ inline constexpr Duration kNoticeTime = std::chrono::seconds(1);
 /// that.
 inline constexpr Duration kLingerTime = std::chrono::seconds(2);
 inline constexpr size_t kLingerBytes = 1 << 20;
+/// How long the rest of a request that is answered already is awaited before the stream is reset: clients
+/// take a reset badly, and most have little left to send.
+inline constexpr Duration kRestTime = std::chrono::seconds(1);
+/// Requests that we reset, of which frames may still be on their way.
+inline constexpr size_t kRememberedResets = 128;
 /// How long a last answer may take once the exchange's own time is over.
 inline constexpr Duration kLastAnswerTime = std::chrono::seconds(2);
 

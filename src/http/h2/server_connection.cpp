@@ -15,8 +15,7 @@ ServerConnection::ServerConnection(io::Loop& loop, std::unique_ptr<io::Stream> s
       handler_(handler),
       stream_(std::move(stream)),
       timer_(loop, token_),
-      session_(Role::kServer, *this,
-               {.head_bytes = handler.limits().request_head, .extended_connect = false}),
+      session_(Role::kServer, *this, {.head_bytes = handler.limits().request_head, .extended_connect = true}),
       listener_(listener) {
   stream_->bind(token_);
   handler_.count_connections(listener_, 1, 0);
@@ -29,7 +28,8 @@ ServerConnection::~ServerConnection() {
 
 // --- reading ---
 
-// The frame of an idle connection: what would make it larger is in functions of its own.
+// The frame of an idle connection: what would make it larger is in functions of its own, which must not be
+// inlined, for their frames would become parts of this one.
 io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, RequestHandler& handler,
                             uint16_t listener, Connections& connections, ConnectionStart start) {
   ServerConnection connection(loop, std::move(stream), handler, listener);
@@ -40,6 +40,7 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
   for (int turn = 1; goes_on; ++turn) {
     auto ready = co_await connection.stream_->readable();
     if (!ready) break;
+    if (connection.rests_until_ != Instant{}) co_await connection.rest();
     auto lease = co_await connection.stream_->read();
     if (!lease || lease->empty()) {
       connection.lost_ = true;
@@ -47,7 +48,6 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
     }
     goes_on = connection.receive(lease->bytes());
     lease->release();
-    if (connection.rests_until_ != Instant{}) co_await connection.rest();
     if (turn % kTurnsBeforeYield == 0) co_await loop.yield();
   }
   co_await connection.end();
@@ -64,6 +64,7 @@ bool ServerConnection::receive(std::string_view bytes) {
   }
   start_streams();
   schedule_write();
+  if (!writing_) end_if_done();
   return goes_on;
 }
 
@@ -87,10 +88,18 @@ void ServerConnection::start_streams() {
 io::Task<> ServerConnection::serve(ServerStream& stream) {
   try {
     co_await handler_.handle(stream);
+    if (stream.tunnel) co_await run_tunnel(stream);
   } catch (...) {
     stream.abandon();  // a bug above us: what was sent must not look complete
   }
+  if (stream.has_rest()) co_await stream.skip_rest();
   remove(stream);
+}
+
+io::Task<> ServerConnection::run_tunnel(ServerStream& stream) {
+  std::unique_ptr<Tunnel> tunnel = std::move(stream.tunnel);
+  co_await tunnel->run();
+  co_await stream.end_tunnel();
 }
 
 void ServerConnection::remove(ServerStream& stream) {
@@ -103,7 +112,7 @@ void ServerConnection::remove(ServerStream& stream) {
   if (!writing_) end_if_done();
 }
 
-io::Task<> ServerConnection::rest() {
+[[gnu::noinline]] io::Task<> ServerConnection::rest() {
   auto rested = co_await io::sleep_until(loop_, rests_until_, token_);
   std::ignore = rested;  // cancelled: the next wait ends at once
   rests_until_ = Instant{};
@@ -152,7 +161,7 @@ io::Task<> ServerConnection::write_all() {
 }
 
 void ServerConnection::release_batch() {
-  while (!in_batch_.empty()) in_batch_.pop_front().stream.end_batch();
+  while (!in_batch_.empty()) in_batch_.pop_front().stream.on_progress();
 }
 
 void ServerConnection::lose() {
@@ -186,7 +195,7 @@ io::Task<> ServerConnection::drain_in_steps() {
   schedule_write();
 }
 
-io::Task<> ServerConnection::end() {
+[[gnu::noinline]] io::Task<> ServerConnection::end() {
   io::CancelReason reason = token_.cancelled() ? token_.reason() : io::CancelReason::kClientGone;
   token_.cancel(reason);
   bool reachable = !lost_;
@@ -257,6 +266,12 @@ void ServerConnection::end_head(ServerStream& stream) {
   stream.whole_ = true;
   head_open_ = false;
   timer_.end_phase();
+}
+
+void ServerConnection::on_end(SessionStream& of_stream) {
+  ServerStream& stream = of(of_stream);
+  stream.incoming_.end();
+  stream.signal_.tell();
 }
 
 void ServerConnection::on_malformed(SessionStream& of_stream) {

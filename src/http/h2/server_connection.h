@@ -52,6 +52,7 @@ class ServerConnection final : public Connection, private Session::Owner {
 
   void start_streams();
   io::Task<> serve(ServerStream& stream);
+  io::Task<> run_tunnel(ServerStream& stream);
   void remove(ServerStream& stream);
   void end_head(ServerStream& stream);
 
@@ -75,7 +76,7 @@ class ServerConnection final : public Connection, private Session::Owner {
     if (!trailer) end_head(of(stream));
   }
   void on_data(SessionStream& stream, std::string_view bytes) override { of(stream).incoming_.add(bytes); }
-  void on_end(SessionStream& stream) override { of(stream).incoming_.end(); }
+  void on_end(SessionStream& stream) override;
   void on_malformed(SessionStream& stream) override;
   void on_closed(SessionStream& stream, uint32_t code) override;
   void on_window(SessionStream* stream) override;

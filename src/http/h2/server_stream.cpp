@@ -6,6 +6,7 @@
 #include "http/h2/errors.h"
 #include "http/h2/server_connection.h"
 #include "http/transfer_errors.h"
+#include "http/websocket/handshake.h"
 #include "io/sleep.h"
 
 namespace sluice::http::h2 {
@@ -68,7 +69,11 @@ void ServerStream::begin() {
   expects_continue = head_.expects_continue();
   te_trailers = head_.te_trailers();
   upgrade = head_.upgrade();
-  if (!bodyless) request_body = &incoming_;
+  if (upgrade.empty()) {
+    if (!bodyless) request_body = &incoming_;
+  } else {
+    request.body = BodyLength::none();  // what comes is the tunnel's
+  }
 }
 
 bool ServerStream::broken() const { return connection_.lost_ || (closed_ && !end_sent_); }
@@ -76,7 +81,16 @@ bool ServerStream::broken() const { return connection_.lost_ || (closed_ && !end
 void ServerStream::lose(io::CancelReason reason) {
   incoming_.fail(kClientGoneError);
   if (!end_sent_) token.cancel(reason);
-  signal_.tell();
+  on_progress();
+}
+
+io::Task<> ServerStream::skip_rest() {
+  drops_ = true;
+  incoming_.drop();
+  io::LinkedToken waiting(token);
+  io::Deadline deadline(loop, loop.now() + kRestTime, waiting);
+  while (has_rest() && !connection_.lost_ && !waiting.cancelled()) co_await signal_.wait(waiting);
+  if (waiting.cancelled() && !token.cancelled()) connection_.handler_.count_limit("request_rest");
 }
 
 void ServerStream::finish() {
@@ -91,7 +105,10 @@ void ServerStream::finish() {
 
 void ServerStream::give_back(size_t bytes) {
   if (connection_.lost_) return;
-  connection_.session_.consume(id_, bytes);
+  if (drops_)
+    connection_.session_.drop(bytes);
+  else
+    connection_.session_.consume(id_, bytes);
   connection_.schedule_write();
 }
 
@@ -100,10 +117,14 @@ uint64_t ServerStream::moved() const {
   return sent_bytes_ + (in_batch_.linked() ? connection_.stream_->bytes_written() : 0);
 }
 
-io::Task<io::Stream*> ServerStream::accept_tunnel(Response&) {
-  response_started_ = true;
-  fail(SendOutcome::kClientFailed);
-  co_return nullptr;
+io::Task<> ServerStream::end_tunnel() {
+  incoming_.watch(nullptr);
+  tunnel_stream_.reset();
+  if (!last_ || broken()) co_return;
+  io::LinkedToken until(token);
+  io::Deadline deadline(loop, loop.now() + kLastAnswerTime, until);
+  bool gone = co_await delivered(until);
+  std::ignore = gone;  // else it is reset
 }
 
 void ServerStream::stop_request_body() {
@@ -112,13 +133,16 @@ void ServerStream::stop_request_body() {
 
 io::Address ServerStream::local() const { return connection_.stream_->local(); }
 
-void ServerStream::abandon() {
+void ServerStream::reset(ErrorCode code) {
   if (!closed_ && !end_sent_ && !reset_ && !malformed_) {
-    connection_.session_.reset(id_, ErrorCode::kInternalError);
+    connection_.session_.reset(id_, code);
     connection_.schedule_write();
   }
   reset_ = true;
 }
+
+void ServerStream::abandon() { reset(ErrorCode::kInternalError); }
+void ServerStream::cancel_stream() { reset(ErrorCode::kCancel); }
 
 std::span<const Field> ServerStream::sendable(const Fields& fields, const Response* response) {
   bool plain = true;
@@ -188,7 +212,36 @@ void ServerStream::head_sent(size_t bytes, bool end) {
   connection_.join_batch(*this);
 }
 
-void ServerStream::end_batch() { signal_.tell(); }
+void ServerStream::on_progress() {
+  if (tunnel_stream_)
+    tunnel_stream_->on_sent();
+  else
+    signal_.tell();
+}
+
+void ServerStream::offer_bytes(std::string_view bytes, bool last) {
+  offer(bytes, last, nullptr);
+  connection_.session_.resume(id_);
+  connection_.schedule_write();
+}
+
+/// What HTTP/1.1 says by 101 is a 200 here, whose DATA go on as long as the tunnel (RFC 8441, section 5).
+io::Task<io::Stream*> ServerStream::accept_tunnel(Response& response) {
+  response_started_ = true;
+  if (broken() || closed_ || reset_) {
+    outcome_ = SendOutcome::kClientFailed;
+    co_return nullptr;
+  }
+  response.status = 200;
+  response.fields.remove(websocket::kAcceptField);
+  response.body = BodyLength::unknown();
+  submit_head(response, true);
+  timer.reset();
+  tunnel_stream_.emplace(*this, incoming_, loop);
+  tunnel_stream_->bind(token);
+  incoming_.watch(&*tunnel_stream_);
+  co_return &*tunnel_stream_;
+}
 
 /// Until what was offered has left, or never will. In any case nothing points at it any more.
 io::Task<bool> ServerStream::delivered(io::CancelToken& until) {

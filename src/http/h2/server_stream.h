@@ -11,6 +11,7 @@
 #include "http/h2/request_head.h"
 #include "http/h2/session.h"
 #include "http/h2/signal.h"
+#include "http/h2/tunnel_stream.h"
 #include "http/server.h"
 
 namespace sluice::http::h2 {
@@ -57,9 +58,16 @@ class ServerStream final : private StreamState,
   void begin();
   /// The connection is gone, or nghttp2 has closed the stream.
   void lose(io::CancelReason reason);
+  /// Answered, while the request is not whole yet.
+  bool has_rest() const { return end_sent_ && !closed_ && !reset_ && !incoming_.ended(); }
+  /// Awaits and drops the rest, for a while.
+  io::Task<> skip_rest();
   /// The handler is done with it: the stream is closed, if it is not yet.
   void finish();
-  void end_batch();
+  /// Something that was offered has left, or nothing will any more.
+  void on_progress();
+  /// Its tunnel has run: what it had to say goes out.
+  io::Task<> end_tunnel();
   void more_window() {
     if (waits_for_window_) signal_.tell();
   }
@@ -67,6 +75,15 @@ class ServerStream final : private StreamState,
   bool has_portion(size_t bytes) const { return bytes <= left_ || (bytes == 0 && last_); }
   void put_portion(size_t bytes, OutputBatch& batch);
   void head_sent(size_t bytes, bool end);
+
+  // --- the tunnel's side ---
+  void offer_bytes(std::string_view bytes, bool last);
+  bool all_offered_sent() const { return left_ == 0; }
+  bool in_batch() const { return in_batch_.linked(); }
+  void take_back() { left_ = 0; }
+  void cancel_stream();
+  /// What is offered will never leave.
+  bool broken() const;
 
   /// In the list of those who have something in the batch that is being written.
   struct InBatch : ListHook {
@@ -87,8 +104,7 @@ class ServerStream final : private StreamState,
   io::Task<SendOutcome> send_stream(BodyReader& body, BodyLength length, TransferWatch& watch,
                                     io::CancelToken& until);
   SendOutcome fail(SendOutcome outcome);
-  /// What is offered will never leave.
-  bool broken() const;
+  void reset(ErrorCode code);
   bool all_sent() const { return last_ ? end_sent_ : left_ == 0; }
   std::span<const Field> sendable(const Fields& fields, const Response* response);
 
@@ -98,6 +114,7 @@ class ServerStream final : private StreamState,
   RequestHead head_;
   Signal signal_;  // for who sends
   InBatch in_batch_{*this};
+  std::optional<TunnelStream> tunnel_stream_;
   const char* offered_ = nullptr;  // what has not left yet
   size_t left_ = 0;
   const Fields* trailers_ = nullptr;
@@ -110,6 +127,7 @@ class ServerStream final : private StreamState,
   bool malformed_ = false;  // refused by nghttp2, which resets it
   bool closed_ = false;     // nghttp2 knows it no more
   bool reset_ = false;      // by us
+  bool drops_ = false;      // what still comes
   bool waits_for_window_ = false;
 };
 

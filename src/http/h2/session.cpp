@@ -2,6 +2,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <memory>
@@ -11,7 +12,6 @@ namespace sluice::http::h2 {
 
 namespace {
 
-constexpr size_t kFrameHeadBytes = 9;
 /// Window updates that one DATA frame of ours may bring forth: clients that read in pieces of 4 KiB give each
 /// back on the stream and on the connection.
 constexpr uint32_t kUpdatesPerData = 8;
@@ -64,11 +64,6 @@ struct Callbacks {
   }
   static bool is_trailer(const Frame* frame) { return frame->headers.cat == NGHTTP2_HCAT_HEADERS; }
 
-  static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user_data) {
-    return session_of(user_data).count_frame(head->type, head->flags, head->length)
-               ? 0
-               : NGHTTP2_ERR_CALLBACK_FAILURE;
-  }
   static int on_begin_headers(nghttp2_session* session, const Frame* frame, void* user_data) {
     Session& self = session_of(user_data);
     if (self.role_ == Role::kClient || is_trailer(frame)) return 0;
@@ -122,6 +117,8 @@ struct Callbacks {
   }
   static int on_invalid_frame_recv(nghttp2_session* session, const Frame* frame, int error, void* user_data) {
     Session& self = session_of(user_data);
+    if (self.role_ == Role::kServer && error == NGHTTP2_ERR_REFUSED_STREAM)
+      self.remember_reset(frame->hd.stream_id);
     if (SessionStream* stream = stream_of(session, frame->hd.stream_id)) {
       self.owner_.on_malformed(*stream);
     } else if (frame->hd.type == NGHTTP2_HEADERS &&
@@ -175,9 +172,9 @@ struct Callbacks {
     Session& self = session_of(user_data);
     SessionStream* stream = stream_of(session, frame->hd.stream_id);
     if (!stream || !self.owner_.has_portion(*stream, size)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    size_t copied = kFrameHeadBytes + (size <= OutputBatch::kCopiedBytes ? size : 0);
+    size_t copied = FrameHead::kBytes + (size <= OutputBatch::kCopiedBytes ? size : 0);
     if (!self.batch_->has_room(copied)) return NGHTTP2_ERR_WOULDBLOCK;
-    self.batch_->copy(text_of(head, kFrameHeadBytes));
+    self.batch_->copy(text_of(head, FrameHead::kBytes));
     self.owner_.put_portion(*stream, size, *self.batch_);
     self.data_moved();
     return 0;
@@ -186,9 +183,10 @@ struct Callbacks {
     Session& self = session_of(user_data);
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
       self.count_own_reset(frame->rst_stream.error_code);
+      if (self.role_ == Role::kServer) self.remember_reset(frame->hd.stream_id);
     } else if (frame->hd.type == NGHTTP2_HEADERS) {
       if (SessionStream* stream = stream_of(session, frame->hd.stream_id))
-        self.owner_.on_head_sent(*stream, kFrameHeadBytes + frame->hd.length,
+        self.owner_.on_head_sent(*stream, FrameHead::kBytes + frame->hd.length,
                                  frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
     }
     return 0;
@@ -201,7 +199,6 @@ namespace {
 struct Setup {
   Setup() {
     nghttp2_session_callbacks_new(&callbacks);
-    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, Callbacks::on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, Callbacks::on_invalid_header);
@@ -242,9 +239,24 @@ const Setup& setup() {
 
 }  // namespace
 
+/// A ring of the last ones; older ones are forgotten, and then all below them are taken for reset.
+struct Session::Resets {
+  std::array<int32_t, kRememberedResets> ids{};
+  size_t next = 0;
+  int32_t forgotten = 0;
+
+  void add(int32_t id) {
+    forgotten = std::max(forgotten, ids[next]);
+    ids[next] = id;
+    next = (next + 1) % ids.size();
+  }
+  bool has(int32_t id) const { return id <= forgotten || std::find(ids.begin(), ids.end(), id) != ids.end(); }
+};
+
 Session::Session(Role role, Owner& owner, const Settings& settings)
     : role_(role),
       owner_(owner),
+      scanner_(role == Role::kServer ? FrameScanner::kPrefaceBytes : 0),
       resets_(kResets, owner.now()),
       settings_(kSettingsFrames, owner.now()),
       pings_(kPings, owner.now()),
@@ -271,6 +283,25 @@ Session::Session(Role role, Owner& owner, const Settings& settings)
 Session::~Session() { nghttp2_session_del(session_); }
 
 bool Session::receive(std::string_view bytes) {
+  size_t fed = 0;
+  for (size_t at = 0; auto frame = scanner_.next(bytes, at);) {
+    if (!count_frame(*frame)) {
+      terminate(ErrorCode::kEnhanceYourCalm);
+      return false;
+    }
+    if (!may_be_closed(*frame)) continue;
+    // What came before decides whether it is.
+    size_t before = std::max(fed, at - std::min(at, FrameHead::kBytes));
+    if (!feed(bytes.substr(fed, before - fed))) return false;
+    fed = before;
+    if (is_open(frame->stream)) continue;
+    terminate(ErrorCode::kStreamClosed);
+    return false;
+  }
+  return feed(bytes.substr(fed));
+}
+
+bool Session::feed(std::string_view bytes) {
   ssize_t used = nghttp2_session_mem_recv(session_, bytes_of(bytes), bytes.size());
   if (used >= 0) return true;
   switch (used) {
@@ -344,6 +375,7 @@ void Session::forget(int32_t id) {
   if (nghttp2_session_set_stream_user_data(session_, id, nullptr) == 0) --streams_;
 }
 void Session::consume(int32_t id, size_t bytes) { nghttp2_session_consume(session_, id, bytes); }
+void Session::drop(size_t bytes) { nghttp2_session_consume_connection(session_, bytes); }
 bool Session::has_window(int32_t id) const {
   return nghttp2_session_get_stream_remote_window_size(session_, id) > 0 &&
          nghttp2_session_get_remote_window_size(session_) > 0;
@@ -361,8 +393,8 @@ void Session::submit_notice() {
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
 }
 void Session::submit_goaway() {
-  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
-                        NGHTTP2_NO_ERROR, nullptr, 0);
+  goaway_id_ = nghttp2_session_get_last_proc_stream_id(session_);
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, goaway_id_, NGHTTP2_NO_ERROR, nullptr, 0);
 }
 void Session::terminate(ErrorCode code) {
   nghttp2_session_terminate_session(session_, static_cast<uint32_t>(code));
@@ -394,12 +426,36 @@ void Session::count_own_reset(uint32_t code) {
   if (!spend(resets_, kResets, "http2_resets")) terminate(ErrorCode::kEnhanceYourCalm);
 }
 
-bool Session::count_frame(uint8_t type, uint8_t flags, size_t length) {
-  switch (type) {
+void Session::remember_reset(int32_t id) {
+  if (!own_resets_) own_resets_ = std::make_unique<Resets>();
+  own_resets_->add(id);
+}
+
+/// A client that goes on with a request that it has ended or taken back is not to be trusted (RFC 9113,
+/// section 5.1: STREAM_CLOSED); nghttp2 forgets such streams and would let it pass. What we have reset it may
+/// not know yet.
+bool Session::is_open(int32_t id) const {
+  nghttp2_stream* stream = nghttp2_session_find_stream(session_, id);
+  nghttp2_stream_proto_state state = stream ? nghttp2_stream_get_state(stream) : NGHTTP2_STREAM_STATE_CLOSED;
+  if (state != NGHTTP2_STREAM_STATE_CLOSED && state != NGHTTP2_STREAM_STATE_IDLE) return true;
+  return id > goaway_id_ || (own_resets_ && own_resets_->has(id));
+}
+
+bool Session::may_be_closed(const FrameHead& frame) {
+  if (role_ == Role::kClient || (frame.type != NGHTTP2_DATA && frame.type != NGHTTP2_HEADERS) ||
+      frame.stream % 2 == 0)
+    return false;
+  if (frame.stream <= last_id_) return true;
+  if (frame.type == NGHTTP2_HEADERS) last_id_ = frame.stream;
+  return false;
+}
+
+bool Session::count_frame(const FrameHead& frame) {
+  switch (frame.type) {
     case NGHTTP2_DATA:
-      if (length == 0 && !(flags & NGHTTP2_FLAG_END_STREAM))
+      if (frame.length == 0 && !(frame.flags & NGHTTP2_FLAG_END_STREAM))
         return spend(empty_frames_, kEmptyFrames, "http2_empty_frames");
-      if (length != 0) pings_.earn(kPings, 1);
+      if (frame.length != 0) pings_.earn(kPings, 1);
       return true;
     case NGHTTP2_HEADERS:
       continuations_ = 0;
@@ -411,7 +467,7 @@ bool Session::count_frame(uint8_t type, uint8_t flags, size_t length) {
     case NGHTTP2_RST_STREAM:  // a server that resets has been given a request each time
       return role_ == Role::kClient || spend(resets_, kResets, "http2_resets");
     case NGHTTP2_SETTINGS:
-      return flags & NGHTTP2_FLAG_ACK || spend(settings_, kSettingsFrames, "http2_settings");
+      return frame.flags & NGHTTP2_FLAG_ACK || spend(settings_, kSettingsFrames, "http2_settings");
     case NGHTTP2_PING:
       return spend(pings_, kPings, "http2_pings");
     case NGHTTP2_PRIORITY:

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
 #include "http/fields.h"
 #include "http/h2/frame_budget.h"
+#include "http/h2/frame_scanner.h"
 #include "http/h2/output_batch.h"
 
 struct nghttp2_session;
@@ -21,6 +23,7 @@ enum class ErrorCode : uint32_t {
   kNoError = 0x0,
   kProtocolError = 0x1,
   kInternalError = 0x2,
+  kStreamClosed = 0x5,
   kRefusedStream = 0x7,
   kCancel = 0x8,
   kEnhanceYourCalm = 0xb,
@@ -124,6 +127,8 @@ class Session {
   void forget(int32_t id);
   /// So much of what came on that stream has been used; more may come.
   void consume(int32_t id, size_t bytes);
+  /// The same for the other streams alone: no more is wanted on this one.
+  void drop(size_t bytes);
   /// Whether a DATA frame could be sent now, as far as the peer's windows go.
   bool has_window(int32_t id) const;
   /// Client: how many requests the server takes at once.
@@ -143,15 +148,21 @@ class Session {
 
  private:
   friend struct Callbacks;
+  struct Resets;
   /// False: one too many.
   bool spend(FrameBudget& budget, const Allowance& allowance, std::string_view limit);
-  bool count_frame(uint8_t type, uint8_t flags, size_t length);
+  bool feed(std::string_view bytes);
+  bool count_frame(const FrameHead& frame);
+  bool may_be_closed(const FrameHead& frame);
+  bool is_open(int32_t id) const;
+  void remember_reset(int32_t id);
   void count_own_reset(uint32_t code);
   void data_moved();
   void submit_response(int32_t id, uint16_t status, std::span<const Field> fields, bool body, bool interim);
 
   const Role role_;
   Owner& owner_;
+  FrameScanner scanner_;
   nghttp2_session* session_ = nullptr;
   OutputBatch* batch_ = nullptr;  // while `send` runs
   FrameBudget resets_;
@@ -160,8 +171,11 @@ class Session {
   FrameBudget priorities_;
   FrameBudget window_updates_;
   FrameBudget empty_frames_;
-  uint32_t continuations_ = 0;  // of the head that is being read
-  uint32_t streams_ = 0;        // that the owner knows
+  uint32_t continuations_ = 0;          // of the head that is being read
+  uint32_t streams_ = 0;                // that the owner knows
+  int32_t last_id_ = 0;                 // the highest that the client has used
+  int32_t goaway_id_ = INT32_MAX;       // higher ones are ignored
+  std::unique_ptr<Resets> own_resets_;  // once there is one
 };
 
 }  // namespace sluice::http::h2

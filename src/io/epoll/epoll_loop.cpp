@@ -14,6 +14,8 @@ namespace sluice::io {
 
 namespace {
 
+constexpr int kBusyTurn = 8;  // events
+
 int check(int descriptor, const char* what) {
   if (descriptor < 0) throw std::system_error(errno, std::system_category(), what);
   return descriptor;
@@ -58,11 +60,16 @@ void EpollLoop::wait(Duration timeout) {
 }
 
 void EpollLoop::dispatch() {
+  holds_sends_ = event_count_ >= kBusyTurn;
   for (next_event_ = 0; next_event_ < event_count_;) {
     epoll_event& event = events_[static_cast<size_t>(next_event_++)];
     if (event.data.ptr) static_cast<EpollTarget*>(event.data.ptr)->on_events(event.events);
   }
   event_count_ = 0;
+  holds_sends_ = false;
+  for (size_t i = 0; i < held_.size(); ++i)
+    if (held_[i]) held_[i]->on_events(EPOLLOUT);
+  held_.clear();
 }
 
 void EpollLoop::wake() {
@@ -84,6 +91,8 @@ void EpollLoop::forget(const EpollTarget& target) {
     epoll_event& event = events_[static_cast<size_t>(i)];
     if (event.data.ptr == &target) event.data.ptr = nullptr;
   }
+  std::replace(held_.begin(), held_.end(), const_cast<EpollTarget*>(&target),
+               static_cast<EpollTarget*>(nullptr));
 }
 
 Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& address, ListenOptions options) {

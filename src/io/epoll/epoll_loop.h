@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <vector>
 
 #include "io/system_loop.h"
 
@@ -36,6 +37,12 @@ class EpollLoop final : public SystemLoop {
   /// descriptor ends the registration.
   void forget(const EpollTarget& target);
 
+  /// Whether small sends wait for the end of this turn. Where a turn has much to do, they leave one after
+  /// another then: that keeps our code in the caches, and the kernel's.
+  bool holds_sends() const { return holds_sends_; }
+  /// `target` gets an EPOLLOUT when they are to leave.
+  void hold(EpollTarget& target) { held_.push_back(&target); }
+
  private:
   class Waker;
   void wait(Duration timeout) override;
@@ -48,6 +55,8 @@ class EpollLoop final : public SystemLoop {
   std::array<epoll_event, 256> events_;
   int next_event_ = 0;
   int event_count_ = 0;
+  std::vector<EpollTarget*> held_;  // null: gone
+  bool holds_sends_ = false;
 };
 
 }  // namespace sluice::io

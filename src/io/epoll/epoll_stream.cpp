@@ -9,6 +9,17 @@
 
 namespace sluice::io {
 
+namespace {
+/// Larger sends leave at once, while what they send is in the cache.
+constexpr size_t kHeldBytes = 8 * 1024;
+
+size_t bytes_of(std::span<const iovec> pieces) {
+  size_t total = 0;
+  for (const iovec& piece : pieces) total += piece.iov_len;
+  return total;
+}
+}  // namespace
+
 Result<std::unique_ptr<EpollStream>> EpollStream::adopt(EpollLoop& loop, int descriptor,
                                                         const Address& peer) {
   send_without_delay(descriptor);
@@ -42,6 +53,11 @@ ssize_t EpollStream::receive(char* to, size_t room, Error& error) {
 bool EpollStream::receivable() { return socket_has_input(descriptor_); }
 
 ssize_t EpollStream::transmit(std::span<const iovec> pieces, Error& error) {
+  auto& epoll = static_cast<EpollLoop&>(loop());
+  if (epoll.holds_sends() && bytes_of(pieces) < kHeldBytes) {
+    epoll.hold(*this);
+    return kWouldWait;
+  }
   ssize_t n = socket_send(descriptor_, pieces);
   if (n >= 0) return n;
   if (errno == EAGAIN) return kWouldWait;

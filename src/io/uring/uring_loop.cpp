@@ -114,6 +114,7 @@ void UringLoop::wait(Duration timeout) {
 
 void UringLoop::dispatch() {
   busy_ = ring_->completions() >= kBusyTurn;
+  turn_before_ = std::exchange(turn_, now());
   io_uring_cqe completion;
   for (int i = 0; i < kCompletionsATurn && ring_->pop(completion); ++i) complete(completion);
 }

@@ -55,6 +55,9 @@ class UringLoop final : public SystemLoop {
   BufferRing& lent() { return *lent_; }
   /// Much has come in this turn: what is submitted now leaves together with more.
   bool busy() const { return busy_; }
+  /// When the turn before this one began. What came until its end is told of in this one at the latest, even
+  /// if it has been fetched since: a poll says what woke it.
+  Instant turn_before() const { return turn_before_; }
   /// Whether a receive that completes again and again can be told when to end: since Linux 6.17. Tried by the
   /// first.
   bool caps_receives() const { return caps_receives_; }
@@ -89,6 +92,8 @@ class UringLoop final : public SystemLoop {
   size_t operations_ = 0;
   bool caps_receives_ = true;
   bool busy_ = false;
+  Instant turn_{};
+  Instant turn_before_{};
   int wake_ = -1;
   std::unique_ptr<Waker> waker_;
 };

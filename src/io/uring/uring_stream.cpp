@@ -137,10 +137,10 @@ void UringStream::on_polled(int result) {
   listen();
   if (end_ ? !broken_ : !polling_) return;  // known, or the receive in flight tells the same
   if (!events) return;                      // cancelled
-  // What the poll tells of may have been fetched earlier in this turn: an idle connection must not wake.
-  if (readable_result_ && !hung_up_ && fetched_at_ == loop_.now() && !socket_has_input(descriptor_)) return;
   readable_ = true;
-  unsure_ = false;
+  // What the poll tells of may have been fetched already: an idle connection must not wake.
+  unsure_ = fetched_at_ >= loop_.turn_before();
+  if (unsure_ && !read_result_ && !fetchable()) return;
   tell(events & (POLLHUP | POLLERR));
 }
 

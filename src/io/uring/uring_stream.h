@@ -80,7 +80,7 @@ class UringStream final : public Stream, private UringTarget {
   bool end_ = false;         // the peer's end has come, though what is kept comes first
   bool polling_ = false;     // how it receives
   bool readable_ = false;    // while polling: there may be something to fetch
-  bool unsure_ = false;      // the last fetch filled its buffer exactly: `readable_` may hold no more
+  bool unsure_ = false;      // `readable_` may hold no more: a fetch has filled its buffer, or ran ahead
   bool reset_ = false;       // a reset was met by a send
   bool hung_up_ = false;     // the peer's end or an error has been seen: a short read is not the last one
   bool broken_ = false;      // neither direction is open any more

@@ -48,6 +48,7 @@ ApiKey::ApiKey(const ApiKeyConfig& configured, const gateway::PolicyContext& con
     : place_(configured.in),
       hides_(configured.hide),
       name_(configured.name),
+      field_(http::intern_field_name(name_)),
       hasher_(context.services.hasher),
       credentials_(context.services.credentials) {}
 
@@ -56,9 +57,9 @@ Step ApiKey::on_request(Exchange& exchange) const {
   switch (place_) {
     case KeyPlace::kHeader: {
       const http::Fields& fields = exchange.request.fields;
-      const http::Field* field = fields.find(name_);
+      const http::Field* field = fields.find(field_, name_);
       if (!field) break;
-      if (fields.count(name_) > 1) return refuse(exchange, kRepeated);
+      if (fields.find(field_, name_, field)) return refuse(exchange, kRepeated);
       key = field->value;
       break;
     }
@@ -94,7 +95,7 @@ void ApiKey::hide(Exchange& exchange) const {
   http::Request& request = exchange.request;
   switch (place_) {
     case KeyPlace::kHeader:
-      exchange.hide_field(name_);  // later policies may still look at it
+      exchange.hide_field(field_, name_);  // later policies may still look at it
       break;
     case KeyPlace::kQuery:
       request.query = http::remove_query_parameter(request.query, name_, exchange.arena);

@@ -5,6 +5,7 @@
 
 #include "config/types.h"
 #include "gateway/policy_types.h"
+#include "http/field_name.h"
 
 namespace sluice::policies {
 
@@ -35,6 +36,7 @@ class ApiKey final : public gateway::Policy {
   KeyPlace place_;
   bool hides_;
   std::string name_;
+  http::FieldName field_;  // of `name_`
   const store::KeyedHasher& hasher_;
   const store::CredentialTable& credentials_;
 };

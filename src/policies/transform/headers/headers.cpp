@@ -80,12 +80,7 @@ Headers::Changes::Changes(const FieldChanges& configured) {
 }
 
 void Headers::Changes::apply(http::Fields& fields) const {
-  for (const Named& field : remove_) {
-    if (field.id != FieldName::kUnknown)
-      fields.remove(field.id);
-    else
-      fields.remove(field.name);
-  }
+  for (const Named& field : remove_) fields.remove(field.id, field.name);
   for (const Named& field : set_) fields.set(http::Field{field.name, field.value, field.id});
   for (const Named& field : add_) fields.add(http::Field{field.name, field.value, field.id});
 }
