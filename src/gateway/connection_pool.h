@@ -57,8 +57,8 @@ class ConnectionPool final : private io::Timer {
   static constexpr size_t kMaxIdle = 1024;  // idle connections kept; more are closed
   /// What is wanted of a new connection beside its target.
   struct Wish {
-    /// Sent first: a PROXY header, so that the connection is for one client alone and not kept. It lives until
-    /// the connection is there.
+    /// Sent first: a PROXY header, so that the connection is for one client alone and not kept. It lives
+    /// until the connection is there.
     std::string_view preface = {};
     /// No TLS of ours even where the target has it: what is passed on is TLS already.
     bool as_it_is = false;
@@ -142,7 +142,7 @@ class ConnectionPool final : private io::Timer {
   io::CancelToken token_;          // of what is being opened for sharing
   IntrusiveList<Waiter> waiters_;  // the first one first
   size_t waiting_ = 0;
-  size_t opening_ = 0;  // for sharing
+  size_t opening_ = 0;         // for sharing
   tls::SessionSlot sessions_;  // of connections over TLS
   LogBound log_bound_;
 };
