@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "base/arena.h"
 #include "base/intrusive_list.h"
@@ -35,6 +36,8 @@ class ClientStream final : public SessionStream,
   bool stale() const override;
   bool unprocessed() const override { return refused_ || !outgoing_.head_sent(); }
   void end(bool sent) override;
+  /// An HTTP/2 server has no 101 (RFC 9113, section 8.6): the request went without its `upgrade`.
+  http::ClientTunnel& become_tunnel() override { std::unreachable(); }
 
  private:
   friend class ClientConnection;
