@@ -191,6 +191,17 @@ TEST_F(ClientCertificates, VerifiedIdentityIsThereAlsoOnAResumedConnection) {
   }
 }
 
+// RFC 8446, C.4: a client uses a ticket only once, so each connection must bring a new one.
+TEST_F(ClientCertificates, ResumedConnectionGetsATicketForTheNext) {
+  auto server = serve({});
+  auto client = with(nullptr);
+  for (int connection = 0; connection < 4; ++connection) {
+    auto shaken = shake(server, client);
+    ASSERT_TRUE(shaken.server_outcome);
+    EXPECT_EQ(shaken.server->security()->resumed, connection > 0) << connection;
+  }
+}
+
 TEST_F(ClientCertificates, RulesGoByHost) {
   auto server = serve({{.hosts = {"b2b.example"}, .mode = ClientMode::kRequired, .trust = trust_},
                        {.hosts = {"*.maybe.example"}, .mode = ClientMode::kOptional, .trust = trust_}});
