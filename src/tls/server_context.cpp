@@ -145,7 +145,8 @@ struct ServerContext::Hooks {
     auto keys = context->parts_->ticket_keys->keys();
     if (sealing) return seal_ticket(*keys, name, iv, cipher, mac);
     const int opened = open_ticket(*keys, name, iv, cipher, mac);
-    // Clients use a ticket of TLS 1.3 only once (RFC 8446, C.4): without a new one they could resume only every other time.
+    // Clients use a ticket of TLS 1.3 only once (RFC 8446, C.4): without a new one they could resume only
+    // every other time.
     return opened == 1 && SSL_version(ssl) == TLS1_3_VERSION ? 2 : opened;
   }
 };
