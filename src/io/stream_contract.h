@@ -510,6 +510,37 @@ TYPED_TEST_P(StreamContract, ObserverHearsOfAResetThatCameWithTheBytesForAReader
   EXPECT_TRUE(this->backend_.await(reset_behind_the_last_bytes(this->loop_)));
 }
 
+/// As a server's connection does it: what is broken is cancelled.
+struct Canceller final : Stream::Observer {
+  explicit Canceller(CancelToken& what) : token(what) {}
+  void on_disturbed(bool broken) override {
+    if (broken) token.cancel(CancelReason::kClientGone);
+  }
+  CancelToken& token;
+};
+inline Task<> wait_until_readable(Stream& stream, bool& ended) {
+  auto ready = co_await stream.readable();
+  std::ignore = ready;  // that it is readable, or cancelled
+  ended = true;
+}
+inline Task<bool> reset_that_cancels_who_waits(Loop& loop) {
+  auto pair = co_await connect_pair(loop);
+  co_await settle(loop);
+  CancelToken token;
+  pair.server->bind(token);
+  Canceller canceller(token);
+  pair.server->observe(&canceller);
+  TaskScope scope;
+  bool ended = false;
+  scope.spawn(wait_until_readable(*pair.server, ended));
+  co_await break_off(pair.client, loop);
+  co_await scope.join();
+  co_return ended;
+}
+TYPED_TEST_P(StreamContract, WaitForReadableEndsWhenTheObserverCancelsAtAReset) {
+  EXPECT_TRUE(this->backend_.await(reset_that_cancels_who_waits(this->loop_)));
+}
+
 inline Task<bool> dirty_after_reads_that_fill(Loop& loop) {
   auto pair = co_await connect_pair(loop);
   Writing writing;
@@ -542,6 +573,6 @@ REGISTER_TYPED_TEST_SUITE_P(
     CancelEndsAReadThroughTheQueueAndFailsLaterOnes, CancelEndsAWriteThroughTheQueueAndFailsLaterOnes,
     CancelEndsAnAccept, ObserverIsToldWhatArrivesWhileNobodyReads, ObserverIsNotToldWhatAReaderGets,
     ObserverHearsOfAResetWhileAWriteWaits, ObserverHearsOfAResetThatCameWithTheBytesForAReader,
-    StreamIsCleanAfterAReadThatFilledItsBuffer);
+    WaitForReadableEndsWhenTheObserverCancelsAtAReset, StreamIsCleanAfterAReadThatFilledItsBuffer);
 
 }  // namespace sluice::io::contract

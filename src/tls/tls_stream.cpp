@@ -345,6 +345,11 @@ TlsStream::Pump TlsStream::pump_readable(std::coroutine_handle<> waiter, io::Res
   for (;;) {
     *result = co_await below_->readable();
     if (!*result || look_ahead()) break;
+    if (!cancelled()) continue;
+    // What broke the stream below may have cancelled us before we got here: it stays readable, and gives
+    // nothing.
+    *result = io::fail(io::ErrorCode::kCancelled);
+    break;
   }
   reading_ = false;
   co_return waiter;
