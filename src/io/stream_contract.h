@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "io/stream_fixture.h"
 
 namespace sluice::io::contract {
@@ -443,7 +445,11 @@ inline Task<std::vector<bool>> disturb(Loop& loop, Disturbance what) {
   if (what == Disturbance::kReset) co_await break_off(pair.client, loop);
   auto told = co_await wait_until(loop, [&] { return !watcher.told.empty(); });
   EXPECT_TRUE(told);
-  EXPECT_TRUE(pair.server->dirty());
+  auto dirty = co_await wait_until(loop, [&] { return pair.server->dirty(); });
+  EXPECT_TRUE(dirty);
+  // One arrival of TLS's may be several of the stream's below.
+  if (fixture::put_over)
+    watcher.told.erase(std::unique(watcher.told.begin(), watcher.told.end()), watcher.told.end());
   co_return watcher.told;
 }
 TYPED_TEST_P(StreamContract, ObserverIsToldWhatArrivesWhileNobodyReads) {
@@ -502,8 +508,8 @@ inline Task<bool> reset_behind_the_last_bytes(Loop& loop) {
   co_await break_off(pair.client, loop);
   co_await scope.join();
   EXPECT_FALSE(error) << "the bytes came first";
-  auto told = co_await wait_until(loop, [&] { return !watcher.told.empty(); });
-  co_return told&& watcher.told.back();
+  auto told = co_await wait_until(loop, [&] { return std::ranges::count(watcher.told, true) > 0; });
+  co_return told;
 }
 // Both may be told as one event; whoever then waits elsewhere for an answer must hear that nobody wants it.
 TYPED_TEST_P(StreamContract, ObserverHearsOfAResetThatCameWithTheBytesForAReader) {
@@ -546,15 +552,14 @@ inline Task<bool> dirty_after_reads_that_fill(Loop& loop) {
   Writing writing;
   TaskScope scope;
   scope.spawn(write_bytes(*pair.client, std::string(BufferPool::kSmallBytes, 'x'), writing));
-  auto arrived = co_await wait_until(loop, [&] { return writing.done; });
-  EXPECT_TRUE(arrived);
   co_await settle(loop);
   auto text = co_await read_some(*pair.server, BufferPool::kSmallBytes);
   EXPECT_EQ(text.size(), BufferPool::kSmallBytes);
+  co_await scope.join();
   bool dirty = pair.server->dirty();
   co_await write_text(*pair.client, "y");
-  co_await settle(loop);
-  EXPECT_TRUE(pair.server->dirty());
+  auto dirty_then = co_await wait_until(loop, [&] { return pair.server->dirty(); });
+  EXPECT_TRUE(dirty_then);
   co_return dirty;
 }
 // The pool would drop a connection whose last answer happened to fill the buffer.
