@@ -171,7 +171,8 @@ TEST_F(ClientCertificates, RequiredMeansAGoodOne) {
   EXPECT_EQ(outcome(shake_anew(server, with(good_))), "CN=shop");
   EXPECT_EQ(outcome(shake_anew(server, with(nullptr))), "no_certificate");
   EXPECT_EQ(outcome(shake_anew(server, with(expired_))), "expired_certificate");
-  EXPECT_EQ(outcome(shake_anew(server, with(foreign_))), "invalid_certificate") << "the CA's name, another's key";
+  EXPECT_EQ(outcome(shake_anew(server, with(foreign_))), "invalid_certificate")
+      << "the CA's name, another's key";
 }
 
 TEST_F(ClientCertificates, OptionalMeansAGoodOneOrNone) {
