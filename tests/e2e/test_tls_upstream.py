@@ -105,7 +105,8 @@ def test_new_trust_makes_new_connections(t):
 
 
 def test_a_target_that_does_not_speak_tls(t):
-    gateway = gateway_of(t, [f"https://localhost:{t.echo().port}"])
+    nginx = t.nginx("server { listen 127.0.0.1:@port@; return 200 plain; }")
+    gateway = gateway_of(t, [f"https://localhost:{nginx.port}"])
     check.problem(t.client(gateway).get("/"), 502, "upstream_tls_failed")
 
 
@@ -114,7 +115,7 @@ def test_nginx_as_a_target(t):
     ca = Authority(t.folder)
     cert, key = ca.issue("ledger", "localhost", kind="rsa")
     t.file("www/big", "z" * 3_000_000)
-    nginx = t.nginx(f"server {{ listen 127.0.0.1:@port@ ssl; ssl_certificate {cert}; ssl_certificate_key {key}; root {t.folder}/www;"
+    nginx = t.nginx(f"server {{ listen 127.0.0.1:@port@ ssl; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {cert}; ssl_certificate_key {key}; root {t.folder}/www;"
                     " client_max_body_size 0; location /up { return 200 \"$ssl_protocol $ssl_session_reused $request_length\"; } }")
     gateway = gateway_of(t, [f"https://localhost:{nginx.port}"], "ca: ours", f"trust: {{ ours: {{ ca: {ca.cert} }} }}")
     client = t.client(gateway)
