@@ -457,3 +457,18 @@ def test_policy_checks_origins(t):
     peer = _open(t, gateway, fields=[("Origin", "https://shop.example")])
     peer.send(TEXT, b"hello")
     check.equal(peer.message(), b"hello")
+
+
+def test_the_example_answers(t):
+    upstream = t.upstream(websocket.echo_script)
+    text = (t.root / "examples/websocket.yaml").read_text()
+    text = text.replace("0.0.0.0:8080", "127.0.0.1:@port@").replace("127.0.0.1:7001", f"127.0.0.1:{upstream.port}")
+    gateway = t.gateway(whole_file=text.replace("gateway:\n", "gateway:\n  status: { address: 127.0.0.1:@status@ }\n", 1))
+    client = t.client(gateway)
+    client.send(websocket.handshake(target="/chat"))
+    check.problem(client.response(), 401)
+    peer = _open(t, gateway, target="/chat", fields=[("X-API-Key", "demo-key"), ("Origin", "https://shop.example")])
+    peer.send(TEXT, b"hello")
+    check.equal(peer.message(), b"hello")
+    peer.send(BINARY, b"x" * 65537)
+    check.equal(_closed_with(peer), 1009)
