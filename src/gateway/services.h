@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "gateway/acme/challenges.h"
 #include "gateway/connection_limits.h"
 #include "gateway/plan.h"
 #include "store/credentials.h"
@@ -28,6 +29,7 @@ struct Services {
   ConnectionLimits connections;
   store::KeyedHasher hasher;
   store::CredentialTable credentials;
+  acme::Challenges challenges;
   std::shared_ptr<SlotAllocator> plan_slots = std::make_shared<SlotAllocator>();
 };
 
