@@ -82,9 +82,8 @@ CertificateText make_self_signed(const std::vector<std::string>& names, WallTime
 CertificateText make_challenge_certificate(const std::string& domain,
                                            const std::array<unsigned char, 32>& digest, WallTime now) {
   OwnedKey key(EVP_EC_gen("P-256"));
-  OwnedCertificate certificate =
-      make_unsigned(key.get(), "acme challenge", "DNS:" + domain, now - std::chrono::hours(24),
-                    now + std::chrono::hours(24));
+  OwnedCertificate certificate = make_unsigned(key.get(), "acme challenge", "DNS:" + domain,
+                                               now - std::chrono::hours(24), now + std::chrono::hours(24));
   // The value is an OCTET STRING of its own within the extension's.
   std::array<unsigned char, 34> value{V_ASN1_OCTET_STRING, static_cast<unsigned char>(digest.size())};
   std::ranges::copy(digest, value.begin() + 2);

@@ -108,10 +108,14 @@ struct ServerContext::Hooks {
   /// RFC 8737, section 3: a client that offers this protocol alone is a CA, and sees the certificate of the
   /// name's challenge and nothing else.
   static bool answer_challenge(SSL* ssl, const ChallengeCertificates& challenges) {
-    constexpr std::string_view kOffer{"\x00\x0b\x0a" "acme-tls/1", 13};
+    constexpr std::string_view kOffer{
+        "\x00\x0b\x0a"
+        "acme-tls/1",
+        13};
     const unsigned char* bytes = nullptr;
     size_t size = 0;
-    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &bytes, &size) != 1)
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &bytes, &size) !=
+        1)
       return false;
     if (std::string_view(reinterpret_cast<const char*>(bytes), size) != kOffer) return false;
     TlsStream& stream = stream_of(ssl);

@@ -42,7 +42,7 @@ struct ServerSettings {
   std::vector<Version> versions = {};     // instead of the profile's, if any
   std::vector<std::string> ciphers = {};  // likewise, in OpenSSL's names, the preferred first
   std::vector<std::string> groups = {};   // likewise
-  std::shared_ptr<const TicketKeys> ticket_keys = nullptr;  // null: no tickets
+  std::shared_ptr<const TicketKeys> ticket_keys = nullptr;            // null: no tickets
   std::shared_ptr<const ChallengeCertificates> challenges = nullptr;  // null: none ever
 };
 
