@@ -54,6 +54,7 @@ Step Exchange::refuse(const Refusal& refusal) {
   std::string_view body = http::write_problem(problem, arena);
   response.status = refusal.status;
   response.reason = {};
+  response.upgrade = {};
   response.fields.clear();
   response.fields.add(http::FieldName::kContentType, http::kProblemContentType);
   // When to come back: soon, for what is overloaded or down is looked at all the time.

@@ -53,6 +53,7 @@ HandshakeFailure failure_of_reason(int reason) {
     case SSL_R_NO_SUITABLE_GROUPS:
       return HandshakeFailure::kCipher;
     case SSL_R_NO_APPLICATION_PROTOCOL:
+    case SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL:
       return HandshakeFailure::kProtocol;
     case SSL_R_CALLBACK_FAILED:  // ours fails for that alone
     case SSL_R_CLIENTHELLO_TLSEXT:
@@ -103,7 +104,11 @@ std::string take_error_text(std::string_view otherwise) {
 }
 
 HandshakeError take_handshake_error(SSL* ssl) {
-  unsigned long code = ERR_peek_error();
+  // Before the verdict on a certificate may stand what led to it.
+  unsigned long last = ERR_peek_last_error();
+  bool unverified =
+      ERR_GET_LIB(last) == ERR_LIB_SSL && ERR_GET_REASON(last) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+  unsigned long code = unverified ? last : ERR_peek_error();
   int reason = ERR_GET_REASON(code);
   HandshakeError error;
   if (ERR_GET_LIB(code) != ERR_LIB_SSL) {

@@ -11,7 +11,7 @@ upstreams:
   sockets: { targets: ["http://127.0.0.1:@server@"] }
 apis:
   plain: { path: /, upstream: sockets }
-  limited: { path: /limited, strip_path: true, upstream: sockets, policies: [ { websocket: { max_message: 1KiB, rate: 20/1s, upstream: { max_message: 64KiB } } } ] }
+  limited: { path: /limited, strip_path: true, upstream: sockets, policies: [ { websocket: { max_message: 1KiB, rate: 20/1s, max_upstream_message: 64KiB } } ] }
   slow: { path: /slow, strip_path: true, upstream: sockets, policies: [ { websocket: { rate: 3/1h } } ] }
   short: { path: /short, strip_path: true, upstream: sockets, policies: [ { websocket: { idle: 500ms } } ] }
   aged: { path: /aged, strip_path: true, upstream: sockets, policies: [ { websocket: { max_age: 1s } } ] }
@@ -27,7 +27,7 @@ def _start(t, *arguments):
 
 
 def _client(gateway, target, **options):
-    return json.loads(node.run("ws_client.js", f"ws://127.0.0.1:{gateway.port}{target}", json.dumps(options)))
+    return json.loads(node.run("ws_session.js", f"ws://127.0.0.1:{gateway.port}{target}", json.dumps(options)))
 
 
 def test_real_peers_within_the_limits(t):

@@ -20,7 +20,7 @@ std::optional<RetryReason> retry_reason(const gateway::Exchange& exchange, const
   if (exchange.server.token.cancelled() || !failure.upstream_fault) return std::nullopt;
   if (failure.sent && (!attempt.body_untouched() || !http::is_idempotent(exchange.request.method)))
     return std::nullopt;
-  if (failure.stale && !forgiven) return RetryReason::kStaleConnection;
+  if ((failure.stale || failure.unprocessed) && !forgiven) return RetryReason::kStaleConnection;
   if (tries >= upstream.retry.attempts) return std::nullopt;
   switch (failure.result) {
     case UpstreamResult::kConnectFailure:
@@ -96,9 +96,8 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
       if (*retry == RetryReason::kStaleConnection) {
         forgiven = true;
         --tries;
-      } else {
-        failed = attempt.target();
       }
+      if (!failure || !failure->stale) failed = attempt.target();
       continue;
     }
 

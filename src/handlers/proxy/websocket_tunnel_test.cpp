@@ -123,10 +123,10 @@ TEST_F(WebSocketTunnelTest, EachRuleHasItsCode) {
          R"("error_by":"client","error_code":"websocket_message_rate","close_code":1008)"},
         {"max_age: 1h", frame(Opcode::kText, "", false), "", 1002, 1001, "protocol",
          R"("error_by":"client","error_code":"websocket_protocol","close_code":1002)"},
-        {"upstream: { max_message: 2 }", "", frame(Opcode::kBinary, "012", false), 1001, 1009,
+        {"max_upstream_message: 2", "", frame(Opcode::kBinary, "012", false), 1001, 1009,
          "upstream_message_size",
          R"("error_by":"upstream","error_code":"websocket_message_size","close_code":1009)"},
-        {"upstream: { rate: 1/1m }", "", frame(Opcode::kText, "", false) + frame(Opcode::kText, "", false),
+        {"upstream_rate: 1/1m", "", frame(Opcode::kText, "", false) + frame(Opcode::kText, "", false),
          1001, 1008, "upstream_message_rate", R"("error_code":"websocket_message_rate","close_code":1008)"},
         {"max_message: 10", "", frame(Opcode::kText, "", true), 1001, 1002, "upstream_protocol",
          R"("error_by":"upstream","error_code":"websocket_protocol","close_code":1002)"},
@@ -153,7 +153,7 @@ TEST_F(WebSocketTunnelTest, EachRuleHasItsCode) {
 }
 
 TEST_F(WebSocketTunnelTest, WhatIsWithinTheLimitsPasses) {
-  start(limited("max_message: 10, rate: 2/1s, upstream: { max_message: 3 }"));
+  start(limited("max_message: 10, rate: 2/1s, max_upstream_message: 3"));
   Pair pair(*this);
   std::string up = frame(Opcode::kBinary, "0123456789", true);
   for (int i = 0; i < 6; ++i) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "gateway/worker.h"
 #include "http/websocket/handshake.h"
 
 namespace sluice::policies {
@@ -53,19 +54,6 @@ MessageLimits tighter(const MessageLimits& a, const MessageLimits& b) {
 
 }  // namespace
 
-const config::Struct<WebSocketMessages>& WebSocketMessages::schema() {
-  static const auto schema =
-      config::Struct<WebSocketMessages>("websocket_messages", "What the upstream may send.")
-          .field("max_message", &WebSocketMessages::max_message,
-                 "The largest message that the upstream may send; beyond it both are closed, the upstream "
-                 "with 1009.")
-          .range(1, 1e18)
-          .field("rate", &WebSocketMessages::rate,
-                 "How many messages the upstream may send in which time; beyond it both are closed, the "
-                 "upstream with 1008.");
-  return schema;
-}
-
 const config::Struct<WebSocketConfig>& WebSocketConfig::schema() {
   static const auto schema =
       config::Struct<WebSocketConfig>(
@@ -73,10 +61,13 @@ const config::Struct<WebSocketConfig>& WebSocketConfig::schema() {
           .field("max_message", &WebSocketConfig::max_message,
                  "The largest message that a client may send; beyond it: closed with 1009.")
           .range(1, 1e18)
+          .field("max_upstream_message", &WebSocketConfig::max_upstream_message,
+                 "The same of the upstream's.")
+          .range(1, 1e18)
           .field("rate", &WebSocketConfig::rate,
                  "How many messages a client may send in which time, pings and empty fragments counted, "
                  "refilled evenly; beyond it: closed with 1008.")
-          .field("upstream", &WebSocketConfig::upstream, "The same for what the upstream sends.")
+          .field("upstream_rate", &WebSocketConfig::upstream_rate, "The same of the upstream's.")
           .field("idle", &WebSocketConfig::idle,
                  "How long no byte may pass in either direction; then: closed with 1001. 0s: "
                  "`timeouts.stream_idle`.")
@@ -96,7 +87,7 @@ WebSocket::WebSocket(const WebSocketConfig& configured, const gateway::PolicyCon
   rules_.rules = {.checked = true,
                   .dry_run = context.dry_run,
                   .of_client = limits_of(configured.max_message, configured.rate),
-                  .of_upstream = limits_of(configured.upstream.max_message, configured.upstream.rate)};
+                  .of_upstream = limits_of(configured.max_upstream_message, configured.upstream_rate)};
   rules_.limited =
       context.dry_run ? context.services.metrics.dry_run() : context.services.metrics.limited(context.id);
   if (context.dry_run) return;
@@ -125,7 +116,9 @@ Step WebSocket::on_request(Exchange& exchange) const {
     request.fields.remove_if([](const http::Field& field) {
       return ascii::equal_ignoring_case(field.name, http::websocket::kExtensionsField);
     });
-  return origin_fits(request) ? Step::next() : exchange.refuse(kForeignOrigin);
+  if (origin_fits(request)) return Step::next();
+  if (!rules_.rules.dry_run) exchange.worker.metrics().add(rules_.limited);
+  return exchange.refuse(kForeignOrigin);
 }
 
 const WebSocketRules* WebSocket::joined_with(const WebSocketRules* before, Arena& arena) const {

@@ -11,19 +11,13 @@
 
 namespace sluice::policies {
 
-/// Of one side's messages.
-struct WebSocketMessages {
-  std::optional<config::ByteSize> max_message;
-  std::optional<config::Rate> rate;
-  static const config::Struct<WebSocketMessages>& schema();
-};
-
 struct WebSocketConfig {
   std::optional<config::ByteSize> max_message;
+  std::optional<config::ByteSize> max_upstream_message;
   std::optional<config::Rate> rate;
-  WebSocketMessages upstream;
-  Duration idle{};
-  Duration max_age{};
+  std::optional<config::Rate> upstream_rate;
+  Duration idle{};     // zero: `timeouts.stream_idle`
+  Duration max_age{};  // zero: none
   std::vector<http::OriginPattern> origins;
   bool compression = false;
   static const config::Struct<WebSocketConfig>& schema();

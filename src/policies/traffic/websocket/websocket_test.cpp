@@ -27,6 +27,7 @@ TEST_F(WebSocketPolicy, ForeignPagesAreRefused) {
       << "twice is no browser's";
   EXPECT_EQ(get("/", "Origin: https://evil.test\r\n").status, 200) << "no WebSocket";
   EXPECT_EQ(metric("sluice_refused_total{code=\"websocket_origin\"}"), "3");
+  EXPECT_EQ(metric("sluice_limited_total{policy=\"websocket\"}"), "3");
 }
 
 TEST_F(WebSocketPolicy, ADryRunRefusesNobody) {
@@ -52,7 +53,7 @@ TEST_F(WebSocketPolicy, RefusesWhatIsNoLimit) {
   for (std::string_view config :
        {"{ max_message: 0 }", "{ max_message: big }", "{ rate: 20 }", "{ rate: 0/1s }", "{ idle: 1 }",
         "{ origins: [ shop.example ] }", "{ origins: [ \"https://shop.example/\" ] }",
-        "{ origins: [ \"*\" ] }", "{ upstream: { idle: 1s } }", "{ max_size: 1 }"})
+        "{ origins: [ \"*\" ] }", "{ upstream: { max_message: 1 } }", "{ max_size: 1 }"})
     EXPECT_FALSE(compile(chain("{ websocket: " + std::string(config) + " }"))) << config;
   EXPECT_TRUE(compile(chain("{ websocket: { max_message: 64KiB, rate: 20/1s } }"))) << problems;
 }
