@@ -53,9 +53,9 @@ def test_deadlines_end_calls_here_and_at_the_service(t):
     check.equal(seen["deadline"]["code"], DEADLINE_EXCEEDED)
     assert 0 < seen["told_deadline"] <= 5_000, seen["told_deadline"]
     stream = seen["stream_deadline"]
-    check.equal((stream["code"], stream["details"], len(stream["values"])), (DEADLINE_EXCEEDED, "The exchange took longer than allowed.", 2))
+    check.equal((stream["code"], len(stream["values"])), (DEADLINE_EXCEEDED, 2), "by the gateway, or by the service, which has heard of it")
     patience.poll("the service hears of it", lambda: {"left /echo.v1.Echo/Say", "left /echo.v1.Echo/Count"} <= set(service.lines()))
-    gateway.log_line(path="/echo.v1.Echo/Count", grpc_status=DEADLINE_EXCEEDED, error_code="timeout")
+    gateway.log_line(path="/echo.v1.Echo/Count", grpc_status=DEADLINE_EXCEEDED)
 
 
 def test_a_caller_that_leaves_cancels_the_call(t):
