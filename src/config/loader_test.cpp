@@ -219,7 +219,8 @@ TEST(Loader, UpstreamMistakesAreRefused) {
       {"balance: p2c, targets: [http://h]", "1:42 `p2c` is not supported in this version"},
       {"targets: [ { url: http://h, weight: 0 } ]", "1:42 no target takes requests: all weights are 0"},
       {"targets: [http://h], retry: { on: [rest] }",
-       "1:68 expected `connect_failure`, `reset`, `timeout` or a status from 400 to 599; did you mean "
+       "1:68 expected `connect_failure`, `reset`, `timeout`, a status from 400 to 599 or one of gRPC such as "
+       "`unavailable`; did you mean "
        "`reset`?"},
       {"targets: [http://h], retry: { attempts: 0 }", "1:73 `attempts` must be from 1 to 10"},
       {"targets: [https://h], tls: { ca: x }", "1:66 there is no entry `x` in `trust`"},

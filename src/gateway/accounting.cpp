@@ -1,6 +1,7 @@
 // The end of an exchange: what is counted and what is logged.
 #include "gateway/tunnel.h"
 #include "gateway/worker.h"
+#include "http/grpc_frame.h"
 
 namespace sluice::gateway {
 
@@ -11,6 +12,7 @@ using telemetry::ErrorBy;
 /// The limit that a refusal of ours stands for (`sluice_limit_hits_total`), or empty.
 std::string_view limit_of(const Refusal& refusal) {
   if (refusal.code == "overloaded") return "queue_delay";
+  if (refusal.code == http::kGrpcMessageTooLargeError.code) return "grpc_message";
   if (refusal.code == "too_many_interim_responses") return "interim_responses";
   switch (refusal.status) {
     case 413:
@@ -47,9 +49,12 @@ void Worker::account(Exchange& exchange) {
   if (server.outcome() == http::SendOutcome::kClientFailed) {
     status = 499;
     error_by = ErrorBy::kClient;
+    if (exchange.grpc_status) exchange.grpc_status = http::GrpcStatus::kCancelled;
   } else if (server.outcome() == http::SendOutcome::kSourceFailed) {
     error_by = ErrorBy::kUpstream;
+    if (exchange.grpc_status) exchange.grpc_status = http::GrpcStatus::kUnavailable;
   }
+  if (exchange.grpc_status) count_call(exchange, *exchange.grpc_status);
 
   const RoutePlan* plan = exchange.plan;
   const telemetry::RouteMetrics& counters = plan ? plan->metrics : snapshot_->unmatched->metrics;
@@ -69,6 +74,16 @@ void Worker::account(Exchange& exchange) {
     exchange.tunnel->keep(record);
   else
     log(record);
+}
+
+void Worker::count_call(const Exchange& exchange, http::GrpcStatus status) {
+  const RoutePlan& plan = exchange.plan ? *exchange.plan : *snapshot_->unmatched;
+  uint32_t slot = plan.grpc_metrics.load(std::memory_order_acquire);
+  if (slot == 0) {
+    slot = services_.metrics.grpc(plan.api, plan.route).slot;
+    plan.grpc_metrics.store(slot, std::memory_order_release);
+  }
+  metrics_.add(telemetry::Group<telemetry::Counter, http::GrpcStatus>{slot}[status]);
 }
 
 void Worker::log(const telemetry::AccessRecord& record) {
@@ -101,6 +116,7 @@ telemetry::AccessRecord Worker::record_of(Exchange& exchange, uint16_t status, E
     record.credential = exchange.identity->credential;
   }
   record.status = status;
+  if (exchange.grpc_status) record.grpc_status = static_cast<uint8_t>(*exchange.grpc_status);
   record.error_by = error_by;
   if (const Refusal* refusal = exchange.refusal()) record.error_code = refusal->code;
   record.dry_run = exchange.dry_run;
