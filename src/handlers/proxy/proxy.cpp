@@ -18,8 +18,9 @@ std::optional<RetryReason> retry_reason(const gateway::Exchange& exchange, const
                                         const Attempt& attempt, const Failure& failure, uint32_t tries,
                                         bool forgiven) {
   if (exchange.server.token.cancelled() || !failure.upstream_fault) return std::nullopt;
-  if (failure.sent && (!attempt.body_untouched() || !http::is_idempotent(exchange.request.method)))
-    return std::nullopt;
+  // What was read of the body is gone, whether it was sent or not.
+  if (!attempt.body_untouched()) return std::nullopt;
+  if (failure.sent && !http::is_idempotent(exchange.request.method)) return std::nullopt;
   if ((failure.stale || failure.unprocessed) && !forgiven) return RetryReason::kStaleConnection;
   if (tries >= upstream.retry.attempts) return std::nullopt;
   switch (failure.result) {
