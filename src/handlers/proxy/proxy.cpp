@@ -23,9 +23,10 @@ std::optional<RetryReason> retry_reason(const gateway::Exchange& exchange, const
                                         const Attempt& attempt, const Failure& failure, const GrpcCall* call,
                                         uint32_t tries, bool forgiven) {
   if (exchange.server.token.cancelled() || !failure.upstream_fault) return std::nullopt;
+  // What was read of the body is gone, whether it was sent or not.
+  if (!can_send_again(attempt, call)) return std::nullopt;
   bool chosen = call && call->retries(failure);
   if (failure.sent && !chosen && !http::is_idempotent(exchange.request.method)) return std::nullopt;
-  if (!can_send_again(attempt, call)) return std::nullopt;
   if ((failure.stale || failure.unprocessed) && !forgiven) return RetryReason::kStaleConnection;
   if (tries >= upstream.retry.attempts) return std::nullopt;
   switch (failure.result) {
