@@ -164,7 +164,8 @@ struct InnerAccessLog {
 struct Certificate {
   std::string cert;
   std::string key;
-  std::string ocsp;  // empty: nothing is stapled
+  std::string ocsp;  // empty: no file
+  bool fetch_ocsp = false;
   Origin origin;
   std::shared_ptr<const tls::Certificate> loaded;
   static const Struct<Certificate>& schema();

@@ -164,6 +164,10 @@ Families::Families(Registry& registry) : registry_(registry) {
                                               .help = "Until a certificate, or one of its chain, expires.",
                                               .kind = kGauge,
                                               .labels = {"name"}});
+  ocsp_expires_ = registry.add_family({.name = "sluice_ocsp_expires_seconds",
+                                       .help = "Until a fetched OCSP response is out of date; 0: there is none.",
+                                       .kind = kGauge,
+                                       .labels = {"name"}});
   reloads_ = {registry.resolve(reloads, {})};
   config_revision_ = {registry.resolve(revision, {})};
   uint32_t bytes = registry.resolve(websocket_bytes, {});
@@ -206,6 +210,8 @@ TlsMetrics Families::tls(std::string_view listener) {
 Gauge Families::certificate_expires(std::string_view name) {
   return {registry_.resolve(certificate_expires_, {name})};
 }
+
+Gauge Families::ocsp_expires(std::string_view name) { return {registry_.resolve(ocsp_expires_, {name})}; }
 
 Counter Families::limited(std::string_view policy) { return {registry_.resolve(limited_, {policy})}; }
 

@@ -43,6 +43,7 @@ class Run {
 
   RunOptions options_;
   Random random_;
+  Random tls_random_;
   Profile profile_;
   Document document_;
   Violations violations_;
@@ -88,11 +89,14 @@ Profile draw_profile(Random& random) {
 Run::Run(const RunOptions& options)
     : options_(options),
       random_(options.seed * 0x9e3779b97f4a7c15ULL + 1),
+      tls_random_(options.seed * 0x9e3779b97f4a7c15ULL + 2),
       profile_(draw_profile(random_)),
       document_(Document::draw(random_)),
       policies_([this](gateway::Exchange& exchange, const std::string& limit) { on_pass(exchange, limit); }),
       world_(world_options(options.seed, profile_.faults, profile_.latency, options.trace)),
       resolver_(main_) {
+  // Drawn apart, so that the other seeds mean what they meant.
+  if (tls_random_.below(3) == 0) document_.take_tls();
   draw();
 }
 
@@ -136,8 +140,10 @@ void Run::draw_clients() {
     ClientPlan& plan = *plans_.back();
     size_t from = random_.below(std::size(kClientIps));
     bool side = random_.below(6) == 0;
-    plan.to = *io::Address::parse_ip(kGatewayIp, side ? kSidePort : kPort);
+    plan.tls = document_.tls && !side && tls_random_.below(3) != 0;
+    plan.to = *io::Address::parse_ip(kGatewayIp, side ? kSidePort : plan.tls ? kSecurePort : kPort);
     drawer.aside(side);
+    drawer.over_tls(plan.tls);
     std::optional<uint64_t> theme;
     if (random_.below(5) == 0) theme = random_.below(CallDrawer::kKinds);
     drawer.theme(theme);
@@ -271,7 +277,8 @@ void Run::check_refusals() {
     for (Instant at : client->refusals()) {
       bool excused = at + kSpan > gateway_->drain_began() || faults.world_harmed(at - kSpan, at) ||
                      faults.connection_harmed(gateway_->address(), at - kSpan, at) ||
-                     faults.connection_harmed(*io::Address::parse_ip(kGatewayIp, kSidePort), at - kSpan, at);
+                     faults.connection_harmed(*io::Address::parse_ip(kGatewayIp, kSidePort), at - kSpan, at) ||
+                     faults.connection_harmed(*io::Address::parse_ip(kGatewayIp, kSecurePort), at - kSpan, at);
       if (!excused)
         violations_.add(Invariant::kUndisturbed, "a client was refused a connection at {:.3f} s",
                         seconds(at.time_since_epoch()) - 1000);
