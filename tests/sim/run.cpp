@@ -2,8 +2,10 @@
 
 #include "faults.h"
 #include "guard.h"
+#include "http2_world.h"
 #include "inspect.h"
 #include "io/sim/sim_resolver.h"
+#include "tls.h"
 
 namespace sluice::sim {
 
@@ -408,11 +410,15 @@ RunResult Run::result() {
 }  // namespace
 
 RunResult run_seed(const RunOptions& options) {
+  std::ignore = SimTls::get();
+  seed_openssl(options.seed);
   GuardedRun guard;
   auto run = std::make_unique<Run>(options);
   RunResult result = run->go();
   // A world in which somebody still waits cannot be taken apart; it is left as it is, and the process ends.
   if (!result.violations.empty()) std::ignore = run.release();
+  run.reset();
+  if (options.seed % kHttp2Every == 0 && result.violations.empty()) run_http2_world(options, result);
   return result;
 }
 
