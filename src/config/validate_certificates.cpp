@@ -92,8 +92,9 @@ class CertificateLoader {
       diagnostics_.error(at, "no-ocsp-responder",
                          "nobody can be asked about `" + certificate.cert + "`: " + question.error());
     else if (!http::parse_target_url(question->url))
-      diagnostics_.error(at, "no-ocsp-responder",
-                         "`" + certificate.cert + "` names a responder that cannot be asked: " + question->url);
+      diagnostics_.error(
+          at, "no-ocsp-responder",
+          "`" + certificate.cert + "` names a responder that cannot be asked: " + question->url);
   }
 
   bool read(const std::string& path, const Node& at, std::string& text) {

@@ -1,5 +1,5 @@
-// OcspFetcher: keeps what is stapled to certificates fresh, on the main loop. Asks the responder that each one
-// names, and staples what it answers once that is verified.
+// OcspFetcher: keeps what is stapled to certificates fresh, on the main loop. Asks the responder that each
+// one names, and staples what it answers once that is verified.
 #pragma once
 
 #include <list>
@@ -17,8 +17,8 @@
 
 namespace sluice::gateway {
 
-/// A response is asked for again when half of its time is over. While that fails the old one stays until it is
-/// out of date; then nothing is stapled.
+/// A response is asked for again when half of its time is over. While that fails the old one stays until it
+/// is out of date; then nothing is stapled.
 class OcspFetcher {
  public:
   static constexpr Duration kShortestWait = std::chrono::minutes(1);

@@ -16,8 +16,8 @@ namespace sluice::gateway {
 /// Not thread-safe: belongs to the compiler. What it made lives as long as a snapshot or connection uses it.
 class TlsCompiler {
  public:
-  /// In a document's certificates those that are known take the place of their equals, so that what was fetched
-  /// for one stays stapled after a reload.
+  /// In a document's certificates those that are known take the place of their equals, so that what was
+  /// fetched for one stays stapled after a reload.
   void recall(config::Document& document);
   /// `own_keys`: of session tickets, where a listener names none. Null, after an error in `diagnostics`.
   std::shared_ptr<const tls::ServerContext> listener(const config::Document& document,

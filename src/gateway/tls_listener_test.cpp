@@ -1,5 +1,5 @@
-// TLS on a listener as connections see it, in a simulated world: set up in time, told of a drain, renewed by a
-// reload.
+// TLS on a listener as connections see it, in a simulated world: set up in time, told of a drain, renewed by
+// a reload.
 #include "gateway/gateway_fixture.h"
 #include "tls/client_context.h"
 
@@ -12,9 +12,9 @@ const EchoHandlers kHandlers;
 /// One connection over TLS, in the world's client loop.
 struct TlsCaller {
   std::expected<void, tls::HandshakeError> shaken;
-  bool done = false;      // with the handshake
-  std::string received;   // until the end
-  bool ended = false;     // by the peer's close_notify
+  bool done = false;     // with the handshake
+  std::string received;  // until the end
+  bool ended = false;    // by the peer's close_notify
   bool broken = false;
 };
 
@@ -25,8 +25,8 @@ class TlsListenerTest : public GatewayTest {
   }
 
   static std::string document(std::string_view tls = "{}", std::string_view more = "") {
-    return "version: 1\ngateway: { listen: [ { name: public, address: 127.0.0.1:80, tls: " + std::string(tls) +
-           " } ]" + std::string(more) +
+    return "version: 1\ngateway: { listen: [ { name: public, address: 127.0.0.1:80, tls: " +
+           std::string(tls) + " } ]" + std::string(more) +
            " }\nupstreams: { any: { targets: [ http://127.0.0.1:9000 ] } }\napis: { a: { upstream: any } }\n";
   }
 
@@ -130,9 +130,10 @@ TEST_F(TlsListenerTest, UnchangedTlsIsUsedAgainAtAReload) {
 }
 
 TEST_F(TlsListenerTest, RedirectsAllButAcmeToHttps) {
-  start("version: 1\ngateway: { listen: [ { name: plain, address: 127.0.0.1:80, redirect_https: true }, "
-        "{ name: public, address: 127.0.0.1:8443, tls: {} } ] }\n"
-        "upstreams: { any: { targets: [ http://127.0.0.1:9000 ] } }\napis: { a: { upstream: any } }\n");
+  start(
+      "version: 1\ngateway: { listen: [ { name: plain, address: 127.0.0.1:80, redirect_https: true }, "
+      "{ name: public, address: 127.0.0.1:8443, tls: {} } ] }\n"
+      "upstreams: { any: { targets: [ http://127.0.0.1:9000 ] } }\napis: { a: { upstream: any } }\n");
   Answer answer = get("/x/y?z=1");
   EXPECT_EQ(answer.status, 308);
   EXPECT_EQ(answer.field("Location"), "https://a.test:8443/x/y?z=1");

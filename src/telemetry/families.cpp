@@ -189,10 +189,11 @@ Families::Families(Registry& registry) : registry_(registry) {
                                               .help = "Until a certificate, or one of its chain, expires.",
                                               .kind = kGauge,
                                               .labels = {"name"}});
-  ocsp_expires_ = registry.add_family({.name = "sluice_ocsp_expires_seconds",
-                                       .help = "Until a fetched OCSP response is out of date; 0: there is none.",
-                                       .kind = kGauge,
-                                       .labels = {"name"}});
+  ocsp_expires_ =
+      registry.add_family({.name = "sluice_ocsp_expires_seconds",
+                           .help = "Until a fetched OCSP response is out of date; 0: there is none.",
+                           .kind = kGauge,
+                           .labels = {"name"}});
   reloads_ = {registry.resolve(reloads, {})};
   config_revision_ = {registry.resolve(revision, {})};
   uint32_t bytes = registry.resolve(websocket_bytes, {});

@@ -1,7 +1,6 @@
 #include "tls/certificate.h"
 
 #include <fmt/format.h>
-#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 
 #include "base/ascii.h"

@@ -1,7 +1,5 @@
 #include "tls/ocsp.h"
 
-#include <openssl/ocsp.h>
-
 #include "base/ascii.h"
 #include "tls/openssl.h"
 
@@ -33,8 +31,9 @@ bool well_signed(const Certificate& certificate, OCSP_BASICRESP* basic, WallTime
   }
   // The chain in the file need not go up to a root.
   X509_STORE_set_flags(store.get(), X509_V_FLAG_PARTIAL_CHAIN);
-  X509_VERIFY_PARAM_set_time(X509_STORE_get0_param(store.get()),
-                             std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count());
+  X509_VERIFY_PARAM_set_time(
+      X509_STORE_get0_param(store.get()),
+      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count());
   return OCSP_basic_verify(basic, issuers.get(), store.get(), 0) == 1;
 }
 
@@ -52,7 +51,8 @@ std::expected<OcspQuestion, std::string> ocsp_question(const Certificate& certif
   }
   if (question.url.empty()) return fault("it names no responder with http://");
   Owned<OCSP_REQUEST, OCSP_REQUEST_free> request(OCSP_REQUEST_new());
-  OCSP_request_add0_id(request.get(), OCSP_cert_to_id(EVP_sha1(), certificate.leaf(), certificate.chain()[1]));
+  OCSP_request_add0_id(request.get(),
+                       OCSP_cert_to_id(EVP_sha1(), certificate.leaf(), certificate.chain()[1]));
   unsigned char* bytes = nullptr;
   int size = i2d_OCSP_REQUEST(request.get(), &bytes);
   if (size <= 0) return fault("no question can be made of it");

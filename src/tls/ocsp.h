@@ -15,8 +15,8 @@ struct OcspQuestion {
   std::string body;  // DER, to be posted
 };
 
-/// In the form that every responder knows (RFC 5019): SHA-1, one certificate, no nonce. The error says what is
-/// missing in the certificate or its chain.
+/// In the form that every responder knows (RFC 5019): SHA-1, one certificate, no nonce. The error says what
+/// is missing in the certificate or its chain.
 std::expected<OcspQuestion, std::string> ocsp_question(const Certificate& certificate);
 
 struct OcspVerdict {

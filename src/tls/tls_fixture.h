@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <openssl/ocsp.h>
 
 #include <utility>
 

@@ -64,8 +64,8 @@ std::string Document::text(uint64_t revision, uint64_t generation) const {
   text += fmt::format("  listen:\n    - {{ name: plain, address: {}:{} }}\n", kGatewayIp, kPort);
   text += fmt::format("    - {{ name: side, address: {}:{} }}\n", kGatewayIp, kSidePort);
   if (tls)
-    text += fmt::format("    - {{ name: secure, address: {}:{}, tls: {{ certificates: [sim] }} }}\n", kGatewayIp,
-                        kSecurePort);
+    text += fmt::format("    - {{ name: secure, address: {}:{}, tls: {{ certificates: [sim] }} }}\n",
+                        kGatewayIp, kSecurePort);
   if (!even) text += fmt::format("    - {{ name: extra, address: {}:{} }}\n", kGatewayIp, kExtraPort);
   text += fmt::format("  trusted_proxies: [{}]\n", kTrustedNetwork);
   text += fmt::format(

@@ -277,10 +277,11 @@ void Run::check_refusals() {
   const io::FaultLog& faults = world_.fault_log();
   for (const auto& client : clients_)
     for (Instant at : client->refusals()) {
-      bool excused = at + kSpan > gateway_->drain_began() || faults.world_harmed(at - kSpan, at) ||
-                     faults.connection_harmed(gateway_->address(), at - kSpan, at) ||
-                     faults.connection_harmed(*io::Address::parse_ip(kGatewayIp, kSidePort), at - kSpan, at) ||
-                     faults.connection_harmed(*io::Address::parse_ip(kGatewayIp, kSecurePort), at - kSpan, at);
+      bool excused =
+          at + kSpan > gateway_->drain_began() || faults.world_harmed(at - kSpan, at) ||
+          faults.connection_harmed(gateway_->address(), at - kSpan, at) ||
+          faults.connection_harmed(*io::Address::parse_ip(kGatewayIp, kSidePort), at - kSpan, at) ||
+          faults.connection_harmed(*io::Address::parse_ip(kGatewayIp, kSecurePort), at - kSpan, at);
       if (!excused)
         violations_.add(Invariant::kUndisturbed, "a client was refused a connection at {:.3f} s",
                         seconds(at.time_since_epoch()) - 1000);

@@ -34,16 +34,15 @@ T checked(T made) {
 SimTls make() {
   seed_openssl(0);
   SimTls sim;
-  sim.certificate =
-      tls::make_self_signed({std::string(kGatewayName), std::string(kUpstreamName), std::string(kBackendName)},
-                            WallTime(), std::chrono::hours(24 * 365 * 100));
+  sim.certificate = tls::make_self_signed(
+      {std::string(kGatewayName), std::string(kUpstreamName), std::string(kBackendName)}, WallTime(),
+      std::chrono::hours(24 * 365 * 100));
   auto trust = tls::TrustStore::make(sim.certificate.chain, "");
   auto certificate = tls::Certificate::load("sim", sim.certificate);
   sim.client = *checked(tls::ClientContext::make({.trust = *checked(trust)}));
-  sim.server = *checked(
-      tls::ServerContext::make({.certificates = {*checked(certificate)},
-                                .protocols = {"http/1.1"},
-                                .ticket_keys = std::make_shared<const tls::TicketKeys>()}));
+  sim.server = *checked(tls::ServerContext::make({.certificates = {*checked(certificate)},
+                                                  .protocols = {"http/1.1"},
+                                                  .ticket_keys = std::make_shared<const tls::TicketKeys>()}));
   return sim;
 }
 

@@ -1,4 +1,5 @@
-// TLS in simulated worlds: one certificate for everybody, made once, and OpenSSL's randomness out of the seed.
+// TLS in simulated worlds: one certificate for everybody, made once, and OpenSSL's randomness out of the
+// seed.
 #pragma once
 
 #include <memory>

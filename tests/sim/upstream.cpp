@@ -163,7 +163,8 @@ io::Task<bool> UpstreamServer::serve_one(Connection& connection) {
   connection.buffer.erase(0, head->bytes);
   ServingPlan plan = draw_serving(call, call.servings.size() - 1, profile_);
   // Over TLS an end that is not said is not taken for one (RFC 9112, section 9.8).
-  if (backend_.tls && plan.deed == UpstreamDeed::kTruncated && plan.cut % 2) plan.framing = Framing::kUntilClose;
+  if (backend_.tls && plan.deed == UpstreamDeed::kTruncated && plan.cut % 2)
+    plan.framing = Framing::kUntilClose;
   serving->deed = plan.deed;
   auto rule = request_body_rule(*head);
   if (!rule) {
