@@ -16,6 +16,8 @@ constexpr Duration kLongestRun = std::chrono::hours(2);
 /// What is on its way when the gateway has gone arrives within this.
 constexpr Duration kNameTtl = std::chrono::seconds(1);
 constexpr Duration kSettleTime = std::chrono::seconds(20);
+/// The last bytes of a TLS connection that is gone may take so long; a process that ends would not wait for them.
+constexpr Duration kLastBytesTime = std::chrono::seconds(2) + std::chrono::milliseconds(1);
 
 class Run {
  public:
@@ -255,6 +257,7 @@ void Run::finish() {
 }
 
 void Run::check_world_empty() {
+  if (document_.tls) world_.run_for(kLastBytesTime);
   metrics_ = gateway_->services().registry.scrape();
   gateway_->destroy();
   world_.run_for(kSettleTime);

@@ -28,7 +28,8 @@ constexpr std::string_view kNoise =
 /// An accepted connection.
 struct UpstreamServer::Connection {
   std::unique_ptr<io::Stream> stream;
-  uint32_t number = 0;  // the world's
+  io::Stream* carrier = nullptr;  // the same, or what is below TLS
+  uint32_t number = 0;            // the world's
   std::string buffer;
   bool ended = false;
   Instant accepted{};
@@ -63,6 +64,7 @@ io::Task<> UpstreamServer::serve(std::unique_ptr<io::Stream> stream) {
   ++accepted_;
   Connection connection;
   connection.number = io::SimWorld::connection_number(*stream);
+  connection.carrier = stream.get();
   connection.stream = std::move(stream);
   connection.stream->bind(all_);
   connection.accepted = loop_.now();
@@ -451,6 +453,8 @@ io::Task<bool> UpstreamServer::answer_badly(Connection& connection, Serving& ser
     co_await pause(loop_, std::chrono::milliseconds(plan.cut % 50), all_);
     connection.stream->abort();
   }
+  // Over TLS an end that was not said; what would be said now does not leave any more.
+  if (plan.deed == UpstreamDeed::kTruncated) connection.carrier->shutdown_write();
   if (written && wait) co_await wait_for_end(connection);
   co_return false;
 }
