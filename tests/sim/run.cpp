@@ -16,7 +16,8 @@ constexpr Duration kLongestRun = std::chrono::hours(2);
 /// What is on its way when the gateway has gone arrives within this.
 constexpr Duration kNameTtl = std::chrono::seconds(1);
 constexpr Duration kSettleTime = std::chrono::seconds(20);
-/// The last bytes of a TLS connection that is gone may take so long; a process that ends would not wait for them.
+/// The last bytes of a TLS connection that is gone may take so long; a process that ends would not wait for
+/// them.
 constexpr Duration kLastBytesTime = std::chrono::seconds(2) + std::chrono::milliseconds(1);
 
 class Run {
