@@ -40,6 +40,7 @@ class ClientStream final : public SessionStream,
   }
   io::Task<std::expected<void, Error>> read_head(Response& out) override;
   BodyReader* body() override;
+  bool body_begun() const override { return outgoing_.body_begun(); }
   bool stale() const override;
   bool unprocessed() const override { return refused_ || !outgoing_.head_sent(); }
   void end(bool sent) override;
