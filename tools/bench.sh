@@ -8,7 +8,8 @@ usage: ./dev bench [ARGUMENTS]
 
 Builds the benchmarks (build/bench, Release), then runs bench/compare.py with ARGUMENTS: Sluice, nginx, HAProxy
 and a plain byte pump doing the same job, side by side. `./dev bench -- --help` shows what it takes, for example
---nginx PATH and --haproxy PATH for other builds of a peer. Results that were kept: bench/README.md.
+--only PART (throughput, latency, idle, overload, reload, micro; tls, handshake, h2, grpc, websocket, tcp, tls_idle,
+h2_idle), --nginx PATH and --haproxy PATH for other builds of a peer. Results that were kept: bench/README.md.
 HELP
   exit 0
 fi

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 
 #include <fstream>
+#include <iterator>
 #include <string>
 
 #include "net.h"
@@ -78,8 +79,17 @@ class Http2Floor {
     nghttp2_session_callbacks_set_on_frame_recv_callback(
         callbacks_, [](nghttp2_session* session, const nghttp2_frame* frame, void*) {
           if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-          nghttp2_nv head = field(":status", "200");
-          return nghttp2_submit_response(session, frame->hd.stream_id, &head, 1, nullptr);
+          // The fields that the gateway answers with here: they stay in the table of HPACK.
+          const nghttp2_nv head[] = {field(":status", "200"),
+                                     field("server", "bench"),
+                                     field("date", "Tue, 24 Nov 2026 12:00:00 GMT"),
+                                     field("content-type", "application/octet-stream"),
+                                     field("content-length", "1024"),
+                                     field("x-request-id", "0197b0d4-92f0-7c3e-b0a3-5d2f8c6e1a47"),
+                                     field("x-served-by", "bench"),
+                                     field("ratelimit-policy", "\"rate_limit\";q=1000000000;w=1"),
+                                     field("ratelimit", "\"rate_limit\";r=999999999;t=1")};
+          return nghttp2_submit_response(session, frame->hd.stream_id, head, std::size(head), nullptr);
         });
     nghttp2_session_callbacks_new(&no_callbacks_);
     nghttp2_option_new(&option_);

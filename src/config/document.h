@@ -89,6 +89,7 @@ struct GatewayLimits {
   ByteSize request_head = kibibytes(32);
   uint32_t request_fields = 100;
   ByteSize request_body = mebibytes(16);
+  ByteSize grpc_message{};                                // 0: none, and `request_body` bounds calls too
   uint32_t connections = 0;                               // 0: as many as descriptors allow
   uint32_t connections_per_address = 0;                   // 0: none
   Duration queue_delay = std::chrono::milliseconds(500);  // 0: none
@@ -151,6 +152,7 @@ struct InnerTimeouts {
 };
 struct InnerLimits {
   std::optional<ByteSize> request_body;
+  std::optional<ByteSize> grpc_message;
   static const Struct<InnerLimits>& schema();
 };
 struct InnerAccessLog {
@@ -218,9 +220,9 @@ struct UpstreamTimeouts {
 
 /// Why a request may be tried again.
 struct RetryCondition {
-  enum class Kind : uint8_t { kConnectFailure, kReset, kTimeout, kStatus };
+  enum class Kind : uint8_t { kConnectFailure, kReset, kTimeout, kStatus, kGrpcStatus };
   Kind kind = Kind::kConnectFailure;
-  uint16_t status = 0;  // of kStatus
+  uint16_t status = 0;  // of kStatus and kGrpcStatus
   friend bool operator==(const RetryCondition&, const RetryCondition&) = default;
 };
 
@@ -394,6 +396,7 @@ struct Document {
 struct EffectiveSettings {
   Duration total{0};  // 0: none
   ByteSize request_body;
+  ByteSize grpc_message;  // 0: none
   AccessLogFormat access_log = AccessLogFormat::kJson;
 };
 /// `route` is nullptr for an API without routes.

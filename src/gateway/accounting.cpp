@@ -1,6 +1,7 @@
 // The end of an exchange: what is counted and what is logged.
 #include "gateway/tunnel.h"
 #include "gateway/worker.h"
+#include "http/grpc_frame.h"
 
 namespace sluice::gateway {
 
@@ -11,6 +12,7 @@ using telemetry::ErrorBy;
 /// The limit that a refusal of ours stands for (`sluice_limit_hits_total`), or empty.
 std::string_view limit_of(const Refusal& refusal) {
   if (refusal.code == "overloaded") return "queue_delay";
+  if (refusal.code == http::kGrpcMessageTooLargeError.code) return "grpc_message";
   if (refusal.code == "too_many_interim_responses") return "interim_responses";
   switch (refusal.status) {
     case 413:
@@ -24,6 +26,18 @@ std::string_view limit_of(const Refusal& refusal) {
   }
 }
 
+/// A label for the code of a close frame: those of RFC 6455 by name, those of libraries and applications by
+/// their range.
+std::string_view close_text(uint16_t code) {
+  static constexpr std::string_view kRegistered[] = {"1000", "1001", "1002", "1003", "1004",
+                                                     "1005", "1006", "1007", "1008", "1009",
+                                                     "1010", "1011", "1012", "1013", "1014"};
+  if (code >= 1000 && code - 1000U < std::size(kRegistered)) return kRegistered[code - 1000];
+  if (code >= 3000 && code < 4000) return "3xxx";
+  if (code >= 4000 && code < 5000) return "4xxx";
+  return "other";
+}
+
 }  // namespace
 
 void Worker::account(Exchange& exchange) {
@@ -35,9 +49,12 @@ void Worker::account(Exchange& exchange) {
   if (server.outcome() == http::SendOutcome::kClientFailed) {
     status = 499;
     error_by = ErrorBy::kClient;
+    if (exchange.grpc_status) exchange.grpc_status = http::GrpcStatus::kCancelled;
   } else if (server.outcome() == http::SendOutcome::kSourceFailed) {
     error_by = ErrorBy::kUpstream;
+    if (exchange.grpc_status) exchange.grpc_status = http::GrpcStatus::kUnavailable;
   }
+  if (exchange.grpc_status) count_call(exchange, *exchange.grpc_status);
 
   const RoutePlan* plan = exchange.plan;
   const telemetry::RouteMetrics& counters = plan ? plan->metrics : snapshot_->unmatched->metrics;
@@ -57,6 +74,16 @@ void Worker::account(Exchange& exchange) {
     exchange.tunnel->keep(record);
   else
     log(record);
+}
+
+void Worker::count_call(const Exchange& exchange, http::GrpcStatus status) {
+  const RoutePlan& plan = exchange.plan ? *exchange.plan : *snapshot_->unmatched;
+  uint32_t slot = plan.grpc_metrics.load(std::memory_order_acquire);
+  if (slot == 0) {
+    slot = services_.metrics.grpc(plan.api, plan.route).slot;
+    plan.grpc_metrics.store(slot, std::memory_order_release);
+  }
+  metrics_.add(telemetry::Group<telemetry::Counter, http::GrpcStatus>{slot}[status]);
 }
 
 void Worker::log(const telemetry::AccessRecord& record) {
@@ -89,6 +116,7 @@ telemetry::AccessRecord Worker::record_of(Exchange& exchange, uint16_t status, E
     record.credential = exchange.identity->credential;
   }
   record.status = status;
+  if (exchange.grpc_status) record.grpc_status = static_cast<uint8_t>(*exchange.grpc_status);
   record.error_by = error_by;
   if (const Refusal* refusal = exchange.refusal()) record.error_code = refusal->code;
   record.dry_run = exchange.dry_run;
@@ -104,9 +132,12 @@ telemetry::AccessRecord Worker::record_of(Exchange& exchange, uint16_t status, E
   return record;
 }
 
-void Worker::account_tunnel(std::string_view how, uint64_t received, uint64_t sent) {
+void Worker::account_tunnel(const TunnelEnd& end, uint64_t received, uint64_t sent) {
   metrics_.add(websockets_.open, -1);
-  metrics_.add(websockets_ended_[how]);
+  metrics_.add(websockets_ended_[end.how]);
+  metrics_.add(websocket_closes_[close_text(end.count.close_code)]);
+  metrics_.add(websockets_.messages_received, end.count.received);
+  metrics_.add(websockets_.messages_sent, end.count.sent);
   metrics_.add(websockets_.received, received);
   metrics_.add(websockets_.sent, sent);
 }

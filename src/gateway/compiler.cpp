@@ -320,6 +320,7 @@ std::shared_ptr<RoutePlan> Compilation::make_plan(const Place& place, const conf
   config::EffectiveSettings settings = config::effective_settings(document_.gateway, place.api, route);
   plan->total = settings.total;
   plan->request_body = settings.request_body.bytes;
+  plan->grpc_message = settings.grpc_message.bytes;
   plan->strip_path = place.api && place.api->strip_path;
   plan->log = settings.access_log != config::AccessLogFormat::kOff;
   return plan;

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "io/read_size.h"
+
 namespace sluice::io {
 namespace {
 
@@ -14,6 +16,28 @@ Lease lease_of(BufferPool& pool, std::string_view text) {
   Buffer* buffer = pool.take(false);
   std::memcpy(buffer->data(), text.data(), text.size());
   return {buffer, static_cast<uint32_t>(text.size())};
+}
+
+TEST(ReadSize, FullReadsAskForLargeBuffersUntilReadsAreSmallForAWhile) {
+  constexpr uint32_t kFull = BufferPool::kSmallBytes;
+  struct Case {
+    std::string_view what;
+    std::vector<uint32_t> reads;
+    bool large;
+  };
+  for (const Case& each : {
+           Case{"at first", {}, false},
+           Case{"one full read may be the whole of it", {kFull}, false},
+           Case{"two in a row", {kFull, kFull}, true},
+           Case{"a full one and its little rest, again and again", {kFull, 14, kFull, 14, kFull}, true},
+           Case{"the rest of a body says nothing", {kFull, kFull, kFull / 2, kFull / 2, kFull / 2}, true},
+           Case{"small again", {kFull, kFull, 100, 100}, false},
+           Case{"small ones alone", {100, 100, 100, kFull}, false},
+       }) {
+    ReadSize size;
+    for (uint32_t bytes : each.reads) size.note(bytes, kFull);
+    EXPECT_EQ(size.large(), each.large) << each.what;
+  }
 }
 
 TEST(BufferPool, LendsTwoSizesAndCountsThem) {

@@ -7,10 +7,6 @@
 namespace sluice::io {
 
 namespace {
-constexpr uint8_t kFullReadsBeforeLarge = 2;
-/// A read this short says that the transfers on this connection are small again. Between it and a full one
-/// nothing is known: the last read of a large body is seldom full.
-constexpr uint32_t kSmallReadBytes = BufferPool::kSmallBytes / 4;
 constexpr size_t kMaxPieces = 16;
 }  // namespace
 
@@ -28,7 +24,7 @@ bool ReadinessStream::try_read(Result<Lease>& result) {
     return true;
   }
   if (!readable_) return false;
-  Buffer* buffer = loop_.buffers().take(full_reads_ >= kFullReadsBeforeLarge);
+  Buffer* buffer = loop_.buffers().take(read_size_.large());
   Error error;
   ssize_t n = receive(buffer->data(), buffer->capacity, error);
   Lease lease(buffer, static_cast<uint32_t>(std::max<ssize_t>(n, 0)));
@@ -38,10 +34,7 @@ bool ReadinessStream::try_read(Result<Lease>& result) {
     bool full = static_cast<uint32_t>(n) == buffer->capacity;
     if (!full && !hung_up_) readable_ = false;
     unsure_ = full;
-    if (full)
-      full_reads_ = std::min<uint8_t>(full_reads_ + 1, kFullReadsBeforeLarge);
-    else if (static_cast<uint32_t>(n) < kSmallReadBytes)
-      full_reads_ = 0;
+    read_size_.note(static_cast<uint32_t>(n), buffer->capacity);
     result = std::move(lease);
     return true;
   }

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "io/loop.h"
+#include "io/read_size.h"
 #include "io/stream.h"
 
 namespace sluice::io {
@@ -88,7 +89,7 @@ class ReadinessStream : public Stream {
   bool ended_ = false;     // the end was delivered
   bool reset_ = false;     // a reset was delivered, to the reader or the writer
   bool connecting_ = false;
-  uint8_t full_reads_ = 0;  // since the last small one; after two, larger buffers are lent
+  ReadSize read_size_;
 };
 
 }  // namespace sluice::io

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "io/stream_fixture.h"
 
 namespace sluice::io::contract {
@@ -443,7 +445,11 @@ inline Task<std::vector<bool>> disturb(Loop& loop, Disturbance what) {
   if (what == Disturbance::kReset) co_await break_off(pair.client, loop);
   auto told = co_await wait_until(loop, [&] { return !watcher.told.empty(); });
   EXPECT_TRUE(told);
-  EXPECT_TRUE(pair.server->dirty());
+  auto dirty = co_await wait_until(loop, [&] { return pair.server->dirty(); });
+  EXPECT_TRUE(dirty);
+  // One arrival of TLS's may be several of the stream's below.
+  if (fixture::put_over)
+    watcher.told.erase(std::unique(watcher.told.begin(), watcher.told.end()), watcher.told.end());
   co_return watcher.told;
 }
 TYPED_TEST_P(StreamContract, ObserverIsToldWhatArrivesWhileNobodyReads) {
@@ -502,12 +508,43 @@ inline Task<bool> reset_behind_the_last_bytes(Loop& loop) {
   co_await break_off(pair.client, loop);
   co_await scope.join();
   EXPECT_FALSE(error) << "the bytes came first";
-  auto told = co_await wait_until(loop, [&] { return !watcher.told.empty(); });
-  co_return told&& watcher.told.back();
+  auto told = co_await wait_until(loop, [&] { return std::ranges::count(watcher.told, true) > 0; });
+  co_return told;
 }
 // Both may be told as one event; whoever then waits elsewhere for an answer must hear that nobody wants it.
 TYPED_TEST_P(StreamContract, ObserverHearsOfAResetThatCameWithTheBytesForAReader) {
   EXPECT_TRUE(this->backend_.await(reset_behind_the_last_bytes(this->loop_)));
+}
+
+/// As a server's connection does it: what is broken is cancelled.
+struct Canceller final : Stream::Observer {
+  explicit Canceller(CancelToken& what) : token(what) {}
+  void on_disturbed(bool broken) override {
+    if (broken) token.cancel(CancelReason::kClientGone);
+  }
+  CancelToken& token;
+};
+inline Task<> wait_until_readable(Stream& stream, bool& ended) {
+  auto ready = co_await stream.readable();
+  std::ignore = ready;  // that it is readable, or cancelled
+  ended = true;
+}
+inline Task<bool> reset_that_cancels_who_waits(Loop& loop) {
+  auto pair = co_await connect_pair(loop);
+  co_await settle(loop);
+  CancelToken token;
+  pair.server->bind(token);
+  Canceller canceller(token);
+  pair.server->observe(&canceller);
+  TaskScope scope;
+  bool ended = false;
+  scope.spawn(wait_until_readable(*pair.server, ended));
+  co_await break_off(pair.client, loop);
+  co_await scope.join();
+  co_return ended;
+}
+TYPED_TEST_P(StreamContract, WaitForReadableEndsWhenTheObserverCancelsAtAReset) {
+  EXPECT_TRUE(this->backend_.await(reset_that_cancels_who_waits(this->loop_)));
 }
 
 inline Task<bool> dirty_after_reads_that_fill(Loop& loop) {
@@ -515,15 +552,14 @@ inline Task<bool> dirty_after_reads_that_fill(Loop& loop) {
   Writing writing;
   TaskScope scope;
   scope.spawn(write_bytes(*pair.client, std::string(BufferPool::kSmallBytes, 'x'), writing));
-  auto arrived = co_await wait_until(loop, [&] { return writing.done; });
-  EXPECT_TRUE(arrived);
   co_await settle(loop);
   auto text = co_await read_some(*pair.server, BufferPool::kSmallBytes);
   EXPECT_EQ(text.size(), BufferPool::kSmallBytes);
+  co_await scope.join();
   bool dirty = pair.server->dirty();
   co_await write_text(*pair.client, "y");
-  co_await settle(loop);
-  EXPECT_TRUE(pair.server->dirty());
+  auto dirty_then = co_await wait_until(loop, [&] { return pair.server->dirty(); });
+  EXPECT_TRUE(dirty_then);
   co_return dirty;
 }
 // The pool would drop a connection whose last answer happened to fill the buffer.
@@ -542,6 +578,6 @@ REGISTER_TYPED_TEST_SUITE_P(
     CancelEndsAReadThroughTheQueueAndFailsLaterOnes, CancelEndsAWriteThroughTheQueueAndFailsLaterOnes,
     CancelEndsAnAccept, ObserverIsToldWhatArrivesWhileNobodyReads, ObserverIsNotToldWhatAReaderGets,
     ObserverHearsOfAResetWhileAWriteWaits, ObserverHearsOfAResetThatCameWithTheBytesForAReader,
-    StreamIsCleanAfterAReadThatFilledItsBuffer);
+    WaitForReadableEndsWhenTheObserverCancelsAtAReset, StreamIsCleanAfterAReadThatFilledItsBuffer);
 
 }  // namespace sluice::io::contract

@@ -39,9 +39,11 @@ struct AccessRecord {
   std::string_view credential = {};  // its public prefix
   std::string_view plan = {};
   uint16_t status = 0;
+  std::optional<uint8_t> grpc_status = {};  // of a gRPC call
   ErrorBy error_by = ErrorBy::kNobody;
   std::string_view error_code = {};
   std::string_view dry_run = {};  // code of a refusal that was not enforced
+  uint16_t close_code = 0;        // of a WebSocket
   std::string_view upstream = {};
   std::string_view target = {};
   uint32_t tries = 0;

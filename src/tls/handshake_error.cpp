@@ -104,7 +104,11 @@ std::string take_error_text(std::string_view otherwise) {
 }
 
 HandshakeError take_handshake_error(SSL* ssl) {
-  unsigned long code = ERR_peek_error();
+  // Before the verdict on a certificate may stand what led to it.
+  unsigned long last = ERR_peek_last_error();
+  bool unverified =
+      ERR_GET_LIB(last) == ERR_LIB_SSL && ERR_GET_REASON(last) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+  unsigned long code = unverified ? last : ERR_peek_error();
   int reason = ERR_GET_REASON(code);
   HandshakeError error;
   if (ERR_GET_LIB(code) != ERR_LIB_SSL) {

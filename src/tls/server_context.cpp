@@ -143,7 +143,11 @@ struct ServerContext::Hooks {
                        EVP_MAC_CTX* mac, int sealing) {
     const auto* context = static_cast<const ServerContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
     auto keys = context->parts_->ticket_keys->keys();
-    return sealing ? seal_ticket(*keys, name, iv, cipher, mac) : open_ticket(*keys, name, iv, cipher, mac);
+    if (sealing) return seal_ticket(*keys, name, iv, cipher, mac);
+    const int opened = open_ticket(*keys, name, iv, cipher, mac);
+    // Clients use a ticket of TLS 1.3 only once (RFC 8446, C.4): without a new one they could resume only
+    // every other time.
+    return opened == 1 && SSL_version(ssl) == TLS1_3_VERSION ? 2 : opened;
   }
 };
 

@@ -22,7 +22,7 @@ class ServerContextTest : public testing::Test {
   io::Task<Shaken> run(std::shared_ptr<const ServerContext> server, Client client) {
     auto pair = co_await io::fixture::connect_pair(loop_);
     auto context = fixture::client_context(client.settings);
-    auto from = context->connect(loop_, std::move(pair.client), client.name, sessions_);
+    auto from = context->connect(loop_, std::move(pair.client), client.name, *sessions_);
     if (!client.ciphers.empty()) {
       SSL_set_cipher_list(from->ssl(), client.ciphers.c_str());
       SSL_set_max_proto_version(from->ssl(), TLS1_2_VERSION);
@@ -36,8 +36,13 @@ class ServerContextTest : public testing::Test {
     }
     co_return shaken;
   }
+  /// A client that may resume what the one before it left.
   Shaken shake(const std::shared_ptr<const ServerContext>& server, const Client& client) {
     return backend_.await(run(server, client));
+  }
+  Shaken shake_anew(const std::shared_ptr<const ServerContext>& server, const Client& client) {
+    sessions_ = std::make_unique<SessionSlot>();
+    return shake(server, client);
   }
   /// The common name that the client saw, or why the handshake failed.
   static std::string shown(const Shaken& shaken) {
@@ -51,7 +56,7 @@ class ServerContextTest : public testing::Test {
 
   io::fixture::SimBackend backend_;
   io::Loop& loop_ = backend_.loop;
-  SessionSlot sessions_;
+  std::unique_ptr<SessionSlot> sessions_ = std::make_unique<SessionSlot>();
   Issuer issuer_;
 };
 
@@ -163,17 +168,18 @@ class ClientCertificates : public ServerContextTest {
 
 TEST_F(ClientCertificates, RequiredMeansAGoodOne) {
   auto server = serve({{.mode = ClientMode::kRequired, .trust = trust_}});
-  EXPECT_EQ(outcome(shake(server, with(good_))), "CN=shop");
-  EXPECT_EQ(outcome(shake(server, with(nullptr))), "no_certificate");
-  EXPECT_EQ(outcome(shake(server, with(expired_))), "expired_certificate");
-  EXPECT_EQ(outcome(shake(server, with(foreign_))), "invalid_certificate") << "the CA's name, another's key";
+  EXPECT_EQ(outcome(shake_anew(server, with(good_))), "CN=shop");
+  EXPECT_EQ(outcome(shake_anew(server, with(nullptr))), "no_certificate");
+  EXPECT_EQ(outcome(shake_anew(server, with(expired_))), "expired_certificate");
+  EXPECT_EQ(outcome(shake_anew(server, with(foreign_))), "invalid_certificate")
+      << "the CA's name, another's key";
 }
 
 TEST_F(ClientCertificates, OptionalMeansAGoodOneOrNone) {
   auto server = serve({{.mode = ClientMode::kOptional, .trust = trust_}});
-  EXPECT_EQ(outcome(shake(server, with(good_))), "CN=shop");
-  EXPECT_EQ(outcome(shake(server, with(nullptr))), "nobody");
-  EXPECT_EQ(outcome(shake(server, with(expired_))), "expired_certificate");
+  EXPECT_EQ(outcome(shake_anew(server, with(good_))), "CN=shop");
+  EXPECT_EQ(outcome(shake_anew(server, with(nullptr))), "nobody");
+  EXPECT_EQ(outcome(shake_anew(server, with(expired_))), "expired_certificate");
 }
 
 TEST_F(ClientCertificates, VerifiedIdentityIsThereAlsoOnAResumedConnection) {
@@ -188,6 +194,17 @@ TEST_F(ClientCertificates, VerifiedIdentityIsThereAlsoOnAResumedConnection) {
     EXPECT_EQ(peer->uris, std::vector<std::string>{"spiffe://shop"});
     EXPECT_EQ(peer->dns_names, std::vector<std::string>{"shop"});
     EXPECT_EQ(peer->fingerprint.size(), 64u);
+  }
+}
+
+// RFC 8446, C.4: a client uses a ticket only once, so each connection must bring a new one.
+TEST_F(ClientCertificates, ResumedConnectionGetsATicketForTheNext) {
+  auto server = serve({});
+  auto client = with(nullptr);
+  for (int connection = 0; connection < 4; ++connection) {
+    auto shaken = shake(server, client);
+    ASSERT_TRUE(shaken.server_outcome);
+    EXPECT_EQ(shaken.server->security()->resumed, connection > 0) << connection;
   }
 }
 

@@ -250,6 +250,7 @@ TEST_F(ProxyFailures, WhatIsNoAnswerIs502) {
     Answer answer = get("/");
     EXPECT_EQ(answer.status, 502) << each.raw;
     EXPECT_EQ(answer.code(), each.code) << each.raw;
+    EXPECT_EQ(answer.field("Upgrade"), "") << "nothing of what it said is left";
     EXPECT_EQ(upstream.requests(), 1u);
     world.run_for(1ms);
     EXPECT_NE(upstream.peer(0).state, UpstreamPeer::State::kOpen) << each.raw;

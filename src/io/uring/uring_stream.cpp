@@ -23,8 +23,6 @@ constexpr uint8_t kKeptOfRing = 2;
 /// What one receive, submitted once, may bring before it ends and is submitted anew: bounds what comes
 /// unread.
 constexpr uint32_t kReceiveBytes = 64 * 1024;
-constexpr uint8_t kFullReadsBeforeLarge = 2;
-constexpr uint32_t kSmallReadBytes = BufferPool::kSmallBytes / 4;
 /// While polling, so many reads in a row that a buffer of the ring would have held end it.
 constexpr uint8_t kSmallReadsBeforeRing = 8;
 }  // namespace
@@ -84,7 +82,8 @@ void UringStream::use_polling() {
   if (polling_) return;
   polling_ = true;
   readable_ = false;  // the poll begins by saying what there is
-  small_reads_ = full_reads_ = 0;
+  small_reads_ = 0;
+  read_size_.reset();
   if (loop_.in_flight(slot_, Operation::kReceive)) loop_.cancel(slot_, Operation::kReceive);
 }
 
@@ -219,7 +218,7 @@ bool UringStream::try_read(Result<Lease>& result) {
 }
 
 bool UringStream::fetch(Result<Lease>& result) {
-  Buffer* buffer = loop_.buffers().take(full_reads_ >= kFullReadsBeforeLarge);
+  Buffer* buffer = loop_.buffers().take(read_size_.large());
   ssize_t n = socket_receive(descriptor_, buffer->data(), buffer->capacity);
   Lease lease(buffer, static_cast<uint32_t>(std::max<ssize_t>(n, 0)));
   if (n > 0) {
@@ -229,10 +228,7 @@ bool UringStream::fetch(Result<Lease>& result) {
     bool full = bytes == buffer->capacity;
     if (!full && !hung_up_) readable_ = false;
     unsure_ = full;
-    if (full)
-      full_reads_ = std::min<uint8_t>(full_reads_ + 1, kFullReadsBeforeLarge);
-    else if (bytes < kSmallReadBytes)
-      full_reads_ = 0;
+    read_size_.note(bytes, buffer->capacity);
     small_reads_ = bytes < BufferRing::kBytes ? small_reads_ + 1 : 0;
     if (small_reads_ == kSmallReadsBeforeRing && !hung_up_) use_ring();
     result = std::move(lease);

@@ -1,6 +1,7 @@
 // A TCP connection on a UringLoop.
 #pragma once
 
+#include "io/read_size.h"
 #include "io/uring/uring_loop.h"
 
 namespace sluice::io {
@@ -86,7 +87,7 @@ class UringStream final : public Stream, private UringTarget {
   bool broken_ = false;      // neither direction is open any more
   bool cancelled_ = false;   // the operation that the writer waits for
   uint8_t kept_lent_ = 0;    // buffers of the ring among the kept ones
-  uint8_t full_reads_ = 0;   // while polling, as in EpollStream
+  ReadSize read_size_;       // while polling
   uint8_t small_reads_ = 0;  // while polling, in a row
   Instant fetched_at_{};     // the turn of the last fetch that brought bytes
   Buffer* kept_ = nullptr;   // received and not read yet, in order

@@ -7,7 +7,7 @@ from harness import patience, ports
 from harness.curl import peer
 
 HEAD = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log notice;
+{user} daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log notice;
 events {{ worker_connections 256; }}
 http {{
   access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fcgi;
@@ -15,6 +15,8 @@ http {{
   {http}
 }}
 """
+# Started by root it would serve as somebody who may not read the test's folder.
+USER = "user root root;" if os.geteuid() == 0 else ""
 PROXY = """
   upstream behind {{ server 127.0.0.1:{upstream}; keepalive 8; }}
   server {{
@@ -32,7 +34,7 @@ class Nginx:
         self.port = port or ports.free_port()
         config = os.path.join(self.folder, "nginx.conf")
         with open(config, "w") as out:
-            out.write(HEAD.format(folder=self.folder, http=http.replace("@port@", str(self.port))))
+            out.write(HEAD.format(user=USER, folder=self.folder, http=http.replace("@port@", str(self.port))))
         self.process = subprocess.Popen([peer("nginx"), "-p", self.folder, "-c", config],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         patience.poll("nginx listens", self._listens)

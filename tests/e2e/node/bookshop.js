@@ -1,6 +1,6 @@
 // The service of examples/grpc-transcode.proto over cleartext HTTP/2, as @grpc/grpc-js serves it.
 //   node bookshop.js DESCRIPTOR_SET
-// Writes its port as the first line, then a line for each call that a caller has left.
+// Writes its port as the first line, then lines about the slow call and about each that a caller has left.
 import { readFileSync } from "node:fs";
 import grpc from "@grpc/grpc-js";
 import { loadFileDescriptorSetFromBuffer } from "@grpc/proto-loader";
@@ -14,7 +14,11 @@ server.addService(Bookshop.service, {
   GetBook(call, answer) {
     const { name } = call.request;
     if (name.endsWith("/none")) return answer(fail(grpc.status.NOT_FOUND, `no "${name}" – sorry`));
-    if (name.endsWith("/slow")) return; // until the caller leaves
+    if (name.endsWith("/slow")) {  // until the caller leaves
+      console.log("asked slow");
+      call.on("cancelled", () => console.log("left slow"));
+      return;
+    }
     const head = new grpc.Metadata();
     head.set("x-seen-agent", String(call.metadata.get("x-agent")[0] ?? ""));
     call.sendMetadata(head);
