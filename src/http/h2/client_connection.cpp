@@ -226,7 +226,7 @@ void ClientConnection::on_settings() {
     bool too_many = ++seen > most_active_;
     if (too_many && sent) ++doubtful;
     if (too_many && begun && !sent)
-      stream.refuse();
+      stream.withdraw();
     else
       stream.on_settled();
   });

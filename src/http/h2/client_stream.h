@@ -96,6 +96,8 @@ class ClientStream final : public SessionStream,
   void fail(const Error& error);
   /// As if the server had refused it: nothing of it has left.
   void refuse();
+  /// The same, and nothing of it ever will.
+  void withdraw();
 
   ClientConnection& connection_;
   io::CancelToken& token_;  // gone when it is a tunnel, like the arena and the request
