@@ -170,7 +170,7 @@ void Http2World::go(RunResult& result) {
     io::CurrentLoop current(upstream_loop_);
     if (!upstream->listen()) violations_.add(Invariant::kUndisturbed, "an upstream cannot listen");
   }
-  if (!gateway_->start(document(0), false)) {
+  if (!gateway_->start(document(0), true)) {
     violations_.add(Invariant::kUndisturbed, "the gateway does not start: {}", gateway_->problems());
   } else {
     world_.run_for(std::chrono::milliseconds(100));
@@ -209,7 +209,7 @@ void Http2World::go(RunResult& result) {
   result.events += world_.trace().count();
   for (size_t i = 0; i < io::kFaultKinds; ++i)
     result.faults[i] += world_.drawn(static_cast<io::FaultKind>(i));
-  if (options_.trace) result.trace += world_.trace().text();
+  if (options_.trace) result.trace += world_.trace().text() + gateway_->access_log();
   result.reloads += reloads_;
   result.scenario += fmt::format(
       "; HTTP/2: {} clients, {} calls; faults {}, client deeds {}, upstream deeds {}, early drain {}",

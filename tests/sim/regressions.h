@@ -24,6 +24,7 @@ inline constexpr Regression kRegressions[] = {
     {237,
      "over TLS an early answer's connection ended without close_notify: a cancelled wait before held it "
      "back"},
+    {1000, "HTTP/2: a request that had not left and was given to another connection left all the same"},
     {20887, "an event for bytes that had been read in the same turn woke an idle connection"},
 };
 
