@@ -40,6 +40,6 @@ struct ExplainOptions {
 };
 int explain(const ExplainOptions& options);
 
-int doctor();
+int doctor(bool json);
 
 }  // namespace sluice::cli

@@ -4,10 +4,12 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <vector>
 
 #include "cli/commands.h"
+#include "config/json_writer.h"
 #include "io/backend.h"
 #include "tls/library.h"
 #include "tls/server_context.h"
@@ -100,17 +102,35 @@ std::string_view word_of(State state) {
   return {};
 }
 
-}  // namespace
-
-int doctor() {
-  const std::vector<Finding> findings = {check_kernel(), check_descriptors(), check_locked_memory(),
-                                         check_io(), check_tls()};
-  bool bad = false;
+void tell(const std::vector<Finding>& findings) {
   for (const Finding& finding : findings) {
     fmt::print("{:<5} {:<14} {}\n", word_of(finding.state), finding.what, finding.found);
     if (!finding.advice.empty()) fmt::print("{:<20} {}\n", "", finding.advice);
-    bad = bad || finding.state == State::kBad;
   }
+}
+
+void tell_as_json(const std::vector<Finding>& findings) {
+  config::JsonWriter json;
+  json.begin_array();
+  for (const Finding& finding : findings) {
+    json.begin_object();
+    json.member("check", finding.what);
+    json.member("state", word_of(finding.state));
+    json.member("found", finding.found);
+    if (!finding.advice.empty()) json.member("advice", finding.advice);
+    json.end_object();
+  }
+  json.end_array();
+  std::puts(json.text().c_str());
+}
+
+}  // namespace
+
+int doctor(bool json) {
+  const std::vector<Finding> findings = {check_kernel(), check_descriptors(), check_locked_memory(),
+                                         check_io(), check_tls()};
+  (json ? tell_as_json : tell)(findings);
+  bool bad = std::ranges::any_of(findings, [](const Finding& each) { return each.state == State::kBad; });
   return bad ? kExitFailed : kExitFine;
 }
 

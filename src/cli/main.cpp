@@ -54,6 +54,8 @@ int main(int argc, char** argv) {
 
   CLI::App* doctor_command =
       app.add_subcommand("doctor", "Look at what the system offers, and say what to do");
+  bool doctor_json = false;
+  doctor_command->add_flag("--json", doctor_json, "As JSON");
 
   try {
     app.parse(argc, argv);
@@ -66,7 +68,7 @@ int main(int argc, char** argv) {
     if (run_command->parsed()) return run(run_options);
     if (check_command->parsed()) return check(check_options);
     if (schema_command->parsed()) return schema(schema_options);
-    if (doctor_command->parsed()) return doctor();
+    if (doctor_command->parsed()) return doctor(doctor_json);
     explain_options.has_body = body->count() > 0;
     return explain(explain_options);
   } catch (const std::exception& failure) {

@@ -55,7 +55,9 @@ const Struct<Upstream>& Upstream::schema() {
           .required()
           .min_items(1)
           .field("balance", &Upstream::balance, "How a target is chosen.")
-          .field("protocol", &Upstream::protocol, "What is spoken to the targets.")
+          .field("protocol", &Upstream::protocol,
+                 "What is spoken to the targets: HTTP/1.1 (`h1`), HTTP/2 over TLS (`h2`) or in the clear "
+                 "(`h2c`). `auto`: over TLS what the target chooses, else `h1`.")
           .field("host", &Upstream::host,
                  "Which `Host` is sent: the one received, the target's own, or this literal.")
           .field("tls", &Upstream::tls, "How targets with `https://` are spoken to.")

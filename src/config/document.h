@@ -192,7 +192,7 @@ struct UpstreamTls {
 };
 
 enum class Balance : uint8_t { kRoundRobin };
-enum class UpstreamProtocol : uint8_t { kAuto, kH1, kH2c };
+enum class UpstreamProtocol : uint8_t { kAuto, kH1, kH2, kH2c };
 /// The header that connections to an upstream begin with.
 enum class UpstreamProxyProtocol : uint8_t { kOff, kV1, kV2 };
 

@@ -61,7 +61,7 @@ template <>
 struct EnumTraits<UpstreamProtocol> {
   static constexpr EnumName<UpstreamProtocol> kNames[] = {{"auto", UpstreamProtocol::kAuto},
                                                           {"h1", UpstreamProtocol::kH1},
-                                                          {"h2", {}, true},
+                                                          {"h2", UpstreamProtocol::kH2},
                                                           {"h2c", UpstreamProtocol::kH2c}};
 };
 template <>

@@ -66,6 +66,24 @@ class StreamValidator {
         upstream.targets[0].url.scheme == TargetScheme::kUdp)
       error(member_or(node, "proxy_protocol"), "proxy-protocol",
             "datagrams have no connection that a PROXY header could begin");
+    check_protocol(upstream, node);
+  }
+
+  void check_protocol(const Upstream& upstream, const Node& node) {
+    const bool over_tls = upstream.protocol == UpstreamProtocol::kH2;
+    if (!over_tls && upstream.protocol != UpstreamProtocol::kH2c) return;
+    const Node& at = member_or(node, "protocol");
+    const std::string name = over_tls ? "h2" : "h2c";
+    if (upstream.proxy_protocol != UpstreamProxyProtocol::kOff)
+      error(at, "proxy-protocol",
+            "connections of `" + name +
+                "` carry the requests of many clients, and one that begins with a PROXY header is for one "
+                "client alone: `protocol: h1`, or no `proxy_protocol`");
+    const TargetScheme needed = over_tls ? TargetScheme::kHttps : TargetScheme::kHttp;
+    if (!upstream.targets.empty() && upstream.targets[0].url.scheme != needed)
+      error(at, "upstream-protocol",
+            "`" + name + "` is HTTP/2 " + (over_tls ? "over TLS" : "in the clear") + ", for targets with `" +
+                std::string(scheme_text(needed)) + "://`");
   }
 
   void check_stream(const std::string& name, Stream& stream, const Node& node) {

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "http/h2/limits.h"
 #include "io/linked_token.h"
 #include "io/sleep.h"
 #include "telemetry/process_log.h"
@@ -10,6 +9,13 @@
 namespace sluice::gateway {
 
 using telemetry::PoolState;
+
+namespace {
+
+/// In ALPN.
+constexpr std::string_view kHttp2 = "h2";
+
+}  // namespace
 
 void UpstreamConnection::on_disturbed(bool) {
   // Whatever comes on an idle connection ends it: an end, or bytes that answer nothing.
@@ -50,33 +56,50 @@ void ConnectionPool::adopt(const Upstream& upstream) {
 
 // --- exchanges ---
 
+bool ConnectionPool::may_share(const Wish& wish) const {
+  using config::UpstreamProtocol;
+  if (!wish.preface.empty()) return false;
+  if (protocol_ == UpstreamProtocol::kAuto) return target_->tls.context && !chose_http1_;
+  return protocol_ != UpstreamProtocol::kH1;
+}
+
+bool ConnectionPool::speaks_http2(const io::Stream& stream) const {
+  if (const tls::ConnectionSecurity* security = stream.security()) return security->protocol == kHttp2;
+  return protocol_ == config::UpstreamProtocol::kH2c;
+}
+
 http::ClientExchange* ConnectionPool::start_at_hand(const http::ExchangePlace& place, bool fresh) {
-  if (protocol_ == config::UpstreamProtocol::kH2c) return shared_.start(place);
+  if (http::ClientExchange* exchange = shared_.start(place)) return exchange;
   UpstreamConnection* idle = fresh ? nullptr : take_idle();
   return idle ? &idle->start(place) : nullptr;
 }
 
 io::Task<io::Result<http::ClientExchange*>> ConnectionPool::start_on_new(http::ExchangePlace place,
                                                                          Duration timeout, Wish wish) {
-  if (protocol_ == config::UpstreamProtocol::kH2c) {
-    auto started = co_await start_on_shared(std::move(place), timeout);
-    co_return started;
+  if (may_share(wish)) {
+    auto started = co_await start_on_shared(place, timeout);
+    if (!started || *started) co_return started;
   }
-  auto connected = co_await connect(place.token, timeout, wish);
-  if (!connected) co_return std::unexpected(connected.error());
-  co_return &(*connected)->start(place);
+  auto stream = co_await open_any(place.token, timeout, wish);
+  if (!stream) co_return std::unexpected(stream.error());
+  if (!speaks_http2(**stream)) co_return &lend(std::move(*stream), wish).start(place);
+  share(std::move(*stream), place.limits);
+  http::ClientExchange* exchange = shared_.start(place);
+  if (!exchange) co_return io::fail(io::ErrorCode::kReset);
+  co_return exchange;
 }
 
 io::Task<io::Result<http::ClientExchange*>> ConnectionPool::start_on_shared(http::ExchangePlace place,
                                                                             Duration timeout) {
   Waiter waiter(loop_);
   for (;;) {
-    if (http::ClientExchange* exchange = shared_.start(place)) co_return exchange;
+    if (http::ClientExchange* exchange = start_at_hand(place, false)) co_return exchange;
     if (waiter.error) co_return std::unexpected(*waiter.error);
     if (place.token.cancelled()) co_return io::fail(io::ErrorCode::kCancelled);
+    if (!may_share(Wish{})) co_return nullptr;
     waiter.told = false;
     waiters_.push_back(waiter);
-    if (++waiting_ > opening_ * http::h2::kMostRequests) scope_.spawn(open_shared(timeout, place.limits));
+    if (++waiting_ > opening_ * shared_.usual_room()) scope_.spawn(open_shared(timeout, place.limits));
     if (!waiter.told) co_await waiter.signal.wait(place.token);
     waiter.unlink();
     --waiting_;
@@ -92,13 +115,32 @@ io::Task<> ConnectionPool::open_shared(Duration timeout, http::Limits limits) {
     tell_waiters(&stream.error());
     co_return;
   }
-  shared_.add(std::move(*stream), "http", limits);
+  if (speaks_http2(**stream)) {
+    share(std::move(*stream), limits);
+  } else {
+    chose_http1_ = true;
+    give_back(&lend(std::move(*stream), Wish{}), true);
+  }
   tell_waiters(nullptr);
+}
+
+void ConnectionPool::share(std::unique_ptr<io::Stream> stream, const http::Limits& limits) {
+  chose_http1_ = false;
+  std::string_view scheme = stream->security() ? "https" : "http";
+  shared_.add(std::move(stream), scheme, limits);
+}
+
+UpstreamConnection& ConnectionPool::lend(std::unique_ptr<io::Stream> stream, const Wish& wish) {
+  ++lent_;
+  metrics_.add(gauges_[PoolState::kActive], 1);
+  auto* connection = new UpstreamConnection(*this, std::move(stream), !wish.preface.empty());
+  connection->stream_->observe(connection);
+  return *connection;
 }
 
 /// With an error those are told for whom no other connection is being opened.
 void ConnectionPool::tell_waiters(const io::Error* error) {
-  size_t others = error ? opening_ * http::h2::kMostRequests : 0;
+  size_t others = error ? opening_ * shared_.usual_room() : 0;
   size_t number = 0;
   waiters_.for_each([&](Waiter& waiter) {
     if (number++ < others) return;
@@ -137,11 +179,7 @@ io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToke
                                                                   Wish wish) {
   auto stream = co_await open_any(token, timeout, wish);
   if (!stream) co_return std::unexpected(stream.error());
-  ++lent_;
-  metrics_.add(gauges_[PoolState::kActive], 1);
-  auto* connection = new UpstreamConnection(*this, std::move(*stream), !wish.preface.empty());
-  connection->stream_->observe(connection);
-  co_return connection;
+  co_return &lend(std::move(*stream), wish);
 }
 
 io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::open(io::Address address,
@@ -156,7 +194,7 @@ io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::open(io::Addre
     (*stream)->unbind();
   }
   if (!target_->tls.context || wish.as_it_is) co_return stream;
-  auto secured = co_await secure(std::move(*stream), token);
+  auto secured = co_await secure(std::move(*stream), token, wish.opaque);
   co_return secured;
 }
 
@@ -182,29 +220,41 @@ io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::open_any(io::C
 }
 
 io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::secure(std::unique_ptr<io::Stream> stream,
-                                                                         io::CancelToken& token) {
+                                                                         io::CancelToken& token,
+                                                                         bool opaque) {
   const TargetTls& tls = target_->tls;
   auto secured = tls.context->connect(loop_, std::move(stream), tls.server_name, sessions_);
+  if (opaque) secured->offer_no_protocol();
   secured->bind(token);
   auto outcome = co_await secured->handshake();
   secured->unbind();
+  bool required = protocol_ == config::UpstreamProtocol::kH2 && !opaque;
+  if (outcome && required && secured->security()->protocol != kHttp2)
+    outcome = std::unexpected(
+        tls::HandshakeError{tls::HandshakeFailure::kProtocol, "the target does not choose HTTP/2"});
   if (outcome) co_return std::move(secured);
   if (token.cancelled()) co_return io::fail(io::ErrorCode::kCancelled);
+  log_failure(outcome.error());
+  bool disagrees = required && outcome.error().failure == tls::HandshakeFailure::kProtocol;
+  co_return io::fail(disagrees ? io::ErrorCode::kProtocol : io::ErrorCode::kUnsecured);
+}
+
+void ConnectionPool::log_failure(const tls::HandshakeError& error) {
   uint64_t suppressed = 0;
-  if (log_bound_.allows(loop_.now(), suppressed))
-    telemetry::log::warning("upstream target {}:{}: TLS handshake as {} failed: {} ({}){}", target_->host,
-                            target_->port, tls.server_name,
-                            tls::handshake_failure_text(outcome.error().failure), outcome.error().detail,
-                            suppressed ? fmt::format("; {} more like it were not logged", suppressed) : "");
-  co_return io::fail(io::ErrorCode::kUnsecured);
+  if (!log_bound_.allows(loop_.now(), suppressed)) return;
+  telemetry::log::warning("upstream target {}:{}: TLS handshake as {} failed: {} ({}){}", target_->host,
+                          target_->port, target_->tls.server_name, tls::handshake_failure_text(error.failure),
+                          error.detail,
+                          suppressed ? fmt::format("; {} more like it were not logged", suppressed) : "");
 }
 
 void ConnectionPool::give_back(UpstreamConnection* connection, bool reusable) {
   --lent_;
   metrics_.add(gauges_[PoolState::kActive], -1);
   connection->stream_->unbind();
-  bool keep =
-      reusable && !connection->dedicated_ && idle_time_ > Duration::zero() && !connection->stream_->dirty();
+  // The upstream may have changed to h2c meanwhile.
+  bool keep = reusable && !connection->dedicated_ && idle_time_ > Duration::zero() &&
+              protocol_ != config::UpstreamProtocol::kH2c && !connection->stream_->dirty();
   if (keep && idle_count_ >= kMaxIdle) {
     metrics_.add(full_);
     keep = false;

@@ -62,6 +62,8 @@ class ConnectionPool final : private io::Timer {
     std::string_view preface = {};
     /// No TLS of ours even where the target has it: what is passed on is TLS already.
     bool as_it_is = false;
+    /// It may carry anything: TLS names no protocol.
+    bool opaque = false;
   };
 
   ConnectionPool(const SharedConnections::Environment& environment, std::shared_ptr<TargetIdentity> target,
@@ -76,7 +78,8 @@ class ConnectionPool final : private io::Timer {
 
   /// An exchange on a connection at hand, or null. `fresh`: not on one that was kept for one exchange alone.
   http::ClientExchange* start_at_hand(const http::ExchangePlace& place, bool fresh);
-  /// An exchange on a new connection, or on one that somebody else is waiting for too.
+  /// An exchange on a new connection, or on one that somebody else is waiting for too. kProtocol: the target
+  /// does not agree to HTTP/2 where that is required; else as `connect`.
   io::Task<io::Result<http::ClientExchange*>> start_on_new(http::ExchangePlace place, Duration timeout,
                                                            Wish wish);
 
@@ -116,13 +119,20 @@ class ConnectionPool final : private io::Timer {
 
   io::Task<io::Result<std::unique_ptr<io::Stream>>> open_any(io::CancelToken& token, Duration timeout,
                                                              Wish wish);
+  /// Whether a connection may carry several exchanges at once, as far as is known before it is there.
+  bool may_share(const Wish& wish) const;
+  bool speaks_http2(const io::Stream& stream) const;
+  /// Null: the target turned out to speak HTTP/1.
   io::Task<io::Result<http::ClientExchange*>> start_on_shared(http::ExchangePlace place, Duration timeout);
+  void share(std::unique_ptr<io::Stream> stream, const http::Limits& limits);
+  UpstreamConnection& lend(std::unique_ptr<io::Stream> stream, const Wish& wish);
+  void log_failure(const tls::HandshakeError& error);
   io::Task<> open_shared(Duration timeout, http::Limits limits);
   void tell_waiters(const io::Error* error);
   io::Task<io::Result<std::unique_ptr<io::Stream>>> open(io::Address address, io::CancelToken& token,
                                                          Wish wish);
   io::Task<io::Result<std::unique_ptr<io::Stream>>> secure(std::unique_ptr<io::Stream> stream,
-                                                           io::CancelToken& token);
+                                                           io::CancelToken& token, bool opaque);
   void drop(UpstreamConnection& connection);
   void on_timer() override;
 
@@ -137,6 +147,7 @@ class ConnectionPool final : private io::Timer {
   size_t next_address_ = 0;
   Duration idle_time_{};
   config::UpstreamProtocol protocol_;
+  bool chose_http1_ = false;  // where the target chooses, it did so the last time
   SharedConnections shared_;
   io::TaskScope& scope_;
   io::CancelToken token_;          // of what is being opened for sharing

@@ -25,6 +25,7 @@ class SharedConnections::Entry final : public ListHook, private http::h2::Client
 
   PoolState state() const { return active_ ? PoolState::kActive : PoolState::kIdle; }
   void on_load() override {
+    if (linked()) shared_.usual_room_ = std::max(1u, connection_->most_requests());
     bool active = connection_->active() > 0;
     if (active == active_) return;
     environment_.metrics.add(gauges_[state()], -1);
@@ -62,7 +63,9 @@ http::ClientExchange* SharedConnections::start(const http::ExchangePlace& place)
 
 void SharedConnections::add(std::unique_ptr<io::Stream> stream, std::string_view scheme,
                             const http::Limits& limits) {
-  auto* entry = new Entry(*this, std::move(stream), {.scheme = scheme, .head_bytes = limits.response_head});
+  auto* entry =
+      new Entry(*this, std::move(stream),
+                {.scheme = scheme, .head_bytes = limits.response_head, .most_requests = usual_room_});
   connections_.push_back(*entry);
   await_idle();
   environment_.scope.spawn(http::h2::ClientConnection::run(entry->connection()));  // it may be gone already

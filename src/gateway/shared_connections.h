@@ -5,6 +5,7 @@
 
 #include "base/intrusive_list.h"
 #include "http/h2/client_connection.h"
+#include "http/h2/limits.h"
 #include "io/loop.h"
 #include "io/scope.h"
 #include "io/stream.h"
@@ -36,7 +37,8 @@ class SharedConnections final : private io::Timer {
   void set_idle_time(Duration idle) { idle_time_ = idle; }
   /// All of them take no more exchanges, and end when they have none.
   void close();
-  bool empty() { return connections_.empty(); }
+  /// How many requests at once the target takes on a connection, by what it said last; at least one.
+  uint32_t usual_room() const { return usual_room_; }
 
  private:
   class Entry;
@@ -47,6 +49,7 @@ class SharedConnections final : private io::Timer {
   telemetry::Group<telemetry::Gauge, telemetry::PoolState> gauges_;
   IntrusiveList<Entry> connections_;  // those that take exchanges
   Duration idle_time_;
+  uint32_t usual_room_ = http::h2::kMostRequests;
 };
 
 }  // namespace sluice::gateway

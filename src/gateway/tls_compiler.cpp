@@ -12,7 +12,16 @@ namespace {
 /// What HTTP over TLS may be, the preferred first.
 const std::vector<std::string> kServerProtocols = {"h2", "http/1.1"};
 const std::vector<std::string> kServerHttp1 = {"http/1.1"};
-const std::vector<std::string> kClientProtocols = {"http/1.1"};
+
+/// What an upstream is offered. A connection that begins with a PROXY header is for one client alone, which
+/// HTTP/2 is not made for.
+std::vector<std::string> protocols_of(const config::Upstream& upstream) {
+  using config::UpstreamProtocol;
+  if (upstream.protocol == UpstreamProtocol::kH2) return {"h2"};
+  bool may_share = upstream.proxy_protocol == config::UpstreamProxyProtocol::kOff;
+  if (upstream.protocol == UpstreamProtocol::kAuto && may_share) return {"h2", "http/1.1"};
+  return {"http/1.1"};
+}
 
 constexpr Duration kSelfSignedLifetime = std::chrono::days(365);
 
@@ -114,7 +123,8 @@ std::shared_ptr<const tls::ClientContext> TlsCompiler::upstream(const config::Do
                                                                 ContentDigest& digest,
                                                                 config::Diagnostics& diagnostics) {
   digest = digest_of_struct(upstream.tls);
-  tls::ClientSettings settings{.verify = upstream.tls.verify, .protocols = kClientProtocols};
+  tls::ClientSettings settings{.verify = upstream.tls.verify, .protocols = protocols_of(upstream)};
+  for (const std::string& protocol : settings.protocols) digest = combine(digest, digest_of(protocol));
   if (!upstream.tls.ca.empty()) {
     const config::Trust* trust = find(document.trust, upstream.tls.ca);
     if (!trust || !trust->loaded) return nullptr;

@@ -28,6 +28,8 @@ std::string_view error_text(ErrorCode code) {
       return "full";
     case ErrorCode::kUnsecured:
       return "unsecured";
+    case ErrorCode::kProtocol:
+      return "protocol";
     case ErrorCode::kOther:
       return "other";
   }

@@ -19,6 +19,7 @@ enum class ErrorCode : uint8_t {
   kUnresolved,     // a name without addresses
   kFull,           // a bounded queue of ours
   kUnsecured,      // TLS could not be set up over the connection
+  kProtocol,       // the peer does not agree to the protocol that is required
   kOther,          // `system` says what
 };
 

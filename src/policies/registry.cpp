@@ -2,6 +2,7 @@
 
 #include "policies/access/api_key/api_key.h"
 #include "policies/traffic/rate_limit/rate_limit.h"
+#include "policies/traffic/websocket/websocket.h"
 #include "policies/transform/grpc_transcode/grpc_transcode.h"
 #include "policies/transform/grpc_web/grpc_web.h"
 #include "policies/transform/headers/headers.h"
@@ -20,6 +21,7 @@ const gateway::PolicyType* const kTypes[] = {
     &RateLimit::type(),      //
     &RequestId::type(),      //
     &Rewrite::type(),        //
+    &WebSocket::type(),      //
 };
 
 }  // namespace

@@ -53,6 +53,7 @@ HandshakeFailure failure_of_reason(int reason) {
     case SSL_R_NO_SUITABLE_GROUPS:
       return HandshakeFailure::kCipher;
     case SSL_R_NO_APPLICATION_PROTOCOL:
+    case SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL:
       return HandshakeFailure::kProtocol;
     case SSL_R_CALLBACK_FAILED:  // ours fails for that alone
     case SSL_R_CLIENTHELLO_TLSEXT:

@@ -82,6 +82,8 @@ TlsStream::TlsStream(io::Loop& loop, std::unique_ptr<io::Stream> below, ssl_st* 
   below_->observe(this);
 }
 
+void TlsStream::offer_no_protocol() { SSL_set_alpn_protos(ssl_, nullptr, 0); }
+
 TlsStream::~TlsStream() {
   assert(!reading_ && !writing_);
   unbind();

@@ -33,6 +33,8 @@ class TlsStream final : public io::Stream, private io::Stream::Observer {
   /// What it will carry is not named by ALPN: none of the client's protocols is chosen, and none refused.
   void ignore_protocols() { ignores_protocols_ = true; }
   bool ignores_protocols() const { return ignores_protocols_; }
+  /// As a client, before the handshake: whatever its context offers by ALPN, this one does not.
+  void offer_no_protocol();
   /// For whoever takes part in the handshake.
   ConnectionSecurity& mutable_security() { return security_; }
   ssl_st* ssl() const { return ssl_; }

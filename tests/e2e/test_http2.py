@@ -257,7 +257,7 @@ for (let i = 0; i < 100; ++i) {
 
 def test_node_client(t):
     gateway = t.front_of(t.echo())
-    script = t.file("client.js", NODE)
+    script = t.file("client.cjs", NODE)
     done = subprocess.run([peer("node"), script, str(gateway.port)], capture_output=True, text=True, timeout=60)
     check.equal((done.stdout, done.stderr, done.returncode), ("all\n", "", 0))
 

@@ -1,6 +1,7 @@
 """Which I/O back-end runs, and that it is said: contract, section 1 (`io: auto | epoll | io_uring`, `sluice doctor`)."""
 
 import errno
+import json
 
 from harness import check
 from harness.context import ONE_UPSTREAM
@@ -68,6 +69,13 @@ def test_change_of_io_waits_for_a_restart(t):
     gateway.reload(ONE_UPSTREAM)
     assert "`io` changes by restart only" in gateway.said(), gateway.said()
     check.equal(backend_of(gateway), ("epoll", "configured"))
+
+
+def test_doctor_speaks_json(t):
+    done = t.sluice("doctor", "--json")
+    found = {each["check"]: each for each in json.loads(done.stdout)}
+    assert {"kernel", "descriptors", "io", "tls"} <= set(found), found
+    assert all(each["state"] in ("ok", "note", "bad") for each in found.values()), found
 
 
 def test_doctor_says_what_auto_would_take(t):

@@ -388,3 +388,87 @@ def test_timeouts_of_a_request_do_not_bound_it(t):
     threading.Event().wait(1.5)
     peer.send(TEXT, b"late")
     check.equal(peer.message(), b"late")
+
+
+# --- the policy `websocket`
+
+def _limited(t, policy, **more):
+    return _gateway(t, entities=ROUTES.replace("path: /, upstream: one", f"path: /, upstream: one, policies: [ {{ websocket: {policy} }} ]"), **more)
+
+
+def _closed_with(peer):
+    """The code that the gateway closes with; what else came before it does not matter."""
+    while True:
+        part = peer.read()
+        assert part is not None, "ended without a goodbye"
+        if part.opcode == CLOSE:
+            peer.send(CLOSE, part.payload)
+            return part.code
+
+
+def test_policy_limits_messages(t):
+    """RFC 6455, section 7.4.1: 1009 for what is too big, 1008 for a policy, 1007 for text that is none, 1002 for a broken rule."""
+    gateway, _ = _limited(t, "{ max_message: 1KiB, rate: 5/1h }")
+    rows = {
+        "too big in one frame": (lambda peer: peer.send(BINARY, b"x" * 1025), 1009, "websocket_message_size"),
+        "too big in fragments": (lambda peer: (peer.send(BINARY, b"x" * 1000, fin=False), peer.send(CONTINUATION, b"x" * 25)), 1009, "websocket_message_size"),
+        "too many": (lambda peer: [peer.send(TEXT, b"hello") for _ in range(6)], 1008, "websocket_message_rate"),
+        "no UTF-8": (lambda peer: peer.send(TEXT, b"\xff\xff"), 1007, "websocket_protocol"),
+        "a reserved opcode": (lambda peer: peer.send(3, b"x"), 1002, "websocket_protocol"),
+    }
+    for name, (misbehave, code, error) in rows.items():
+        with t.case(name):
+            peer = _open(t, gateway)
+            peer.send(BINARY, b"x" * 1024)
+            check.equal(len(peer.message()), 1024)
+            misbehave(peer)
+            check.equal(_closed_with(peer), code)
+            peer.ends()
+            line = gateway.log_line(error_code=error)
+            check.equal((line["status"], line["error_by"]), (101, "client"))
+    t.poll("they are counted", lambda: gateway.metrics().sum("sluice_limited_total", policy="websocket") == len(rows))
+
+
+def test_policy_limits_the_upstreams_messages(t):
+    gateway, _ = _limited(t, "{ max_upstream_message: 1KiB }")
+    peer = _open(t, gateway)
+    peer.send(BINARY, b"x" * 2000)  # comes back
+    check.equal(_closed_with(peer), 1001)
+    check.equal(gateway.log_line(error_code="websocket_protocol")["error_by"], "upstream")
+
+
+def test_policy_bounds_age_and_idleness(t):
+    for policy, error in (("{ max_age: 1s }", "websocket_max_age"), ("{ idle: 500ms }", "websocket_idle")):
+        with t.case(policy):
+            gateway, _ = _limited(t, policy)
+            peer = _open(t, gateway)
+            peer.send(TEXT, b"hello")
+            check.equal(peer.message(), b"hello")
+            check.equal(_closed_with(peer), 1001)
+            gateway.log_line(error_code=error)
+
+
+def test_policy_checks_origins(t):
+    gateway, upstream = _limited(t, '{ origins: ["https://shop.example"] }')
+    client = t.client(gateway)
+    client.send(websocket.handshake(fields=[("Origin", "https://evil.test")]))
+    check.problem(client.response(), 403, "websocket_origin")
+    check.equal(upstream.connections, 0)
+    peer = _open(t, gateway, fields=[("Origin", "https://shop.example")])
+    peer.send(TEXT, b"hello")
+    check.equal(peer.message(), b"hello")
+
+
+def test_the_example_answers(t):
+    upstream = t.upstream(websocket.echo_script)
+    text = (t.root / "examples/websocket.yaml").read_text()
+    text = text.replace("0.0.0.0:8080", "127.0.0.1:@port@").replace("127.0.0.1:7001", f"127.0.0.1:{upstream.port}")
+    gateway = t.gateway(whole_file=text.replace("gateway:\n", "gateway:\n  status: { address: 127.0.0.1:@status@ }\n", 1))
+    client = t.client(gateway)
+    client.send(websocket.handshake(target="/chat"))
+    check.problem(client.response(), 401)
+    peer = _open(t, gateway, target="/chat", fields=[("X-API-Key", "demo-key"), ("Origin", "https://shop.example")])
+    peer.send(TEXT, b"hello")
+    check.equal(peer.message(), b"hello")
+    peer.send(BINARY, b"x" * 65537)
+    check.equal(_closed_with(peer), 1009)

@@ -83,7 +83,8 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
       bool told = opening_.destination.port != 0;
       preface = upstream.proxy_header(client_->peer(), told ? opening_.destination : client_->local());
     }
-    ConnectionPool::Wish wish{.preface = preface, .as_it_is = plan_->tls && !plan_->terminates};
+    ConnectionPool::Wish wish{
+        .preface = preface, .as_it_is = plan_->tls && !plan_->terminates, .opaque = true};
     for (;;) {
       target_ = upstream.next_target(target_);
       if (!target_) {

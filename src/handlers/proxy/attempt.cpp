@@ -29,6 +29,8 @@ constexpr Refusal kRefused{502, "upstream_refused", "The upstream refused the co
                            ErrorBy::kUpstream};
 constexpr Refusal kUnsecured{502, "upstream_tls_failed", "The upstream's TLS could not be set up or trusted.",
                              ErrorBy::kUpstream};
+constexpr Refusal kNoHttp2{502, "upstream_no_http2", "The upstream does not agree to HTTP/2.",
+                           ErrorBy::kUpstream};
 constexpr Refusal kNoDescriptors{503, "no_descriptors",
                                  "The gateway has no descriptor left for a connection.", ErrorBy::kGateway};
 constexpr Refusal kConnectTimeout{504, "upstream_connect_timeout",
@@ -81,6 +83,7 @@ io::Task<std::optional<Failure>> Attempt::connect(gateway::ConnectionPool& pool)
   if (started.error().code == io::ErrorCode::kNoDescriptors) failure.refusal = kNoDescriptors;
   if (started.error().code == io::ErrorCode::kUnresolved) failure.refusal = kUnresolved;
   if (started.error().code == io::ErrorCode::kUnsecured) failure.refusal = kUnsecured;
+  if (started.error().code == io::ErrorCode::kProtocol) failure.refusal = kNoHttp2;
   co_return failure;
 }
 
@@ -244,7 +247,8 @@ Failure Attempt::failure_of(const http::Error& error) {
   Failure failure{.result = reset ? UpstreamResult::kReset : UpstreamResult::kProtocolError,
                   .refusal = {502, error.code, error.detail, ErrorBy::kUpstream}};
   failure.stale = reset && client_->stale();
-  failure.sent = !client_->unprocessed();
+  failure.unprocessed = reset && client_->unprocessed();
+  failure.sent = !failure.unprocessed;
   return failure;
 }
 

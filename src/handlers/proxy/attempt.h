@@ -20,6 +20,7 @@ struct Failure {
   gateway::Refusal refusal;    // what the client gets when it is the last try
   bool sent = true;            // a byte of the request may have reached the target
   bool stale = false;          // a pooled connection that had been closed meanwhile
+  bool unprocessed = false;    // the target has said that it has done nothing with it
   bool upstream_fault = true;  // false: the client's, or nobody's
 };
 

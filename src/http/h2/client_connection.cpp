@@ -26,6 +26,7 @@ ClientConnection::ClientConnection(io::Loop& loop, std::unique_ptr<io::Stream> s
       timer_(loop, token_),
       session_(Role::kClient, *this, {.head_bytes = settings.head_bytes}),
       streams_gone_(loop),
+      most_active_(settings.most_requests),
       idle_since_(loop.now()) {
   stream_->bind(token_);
 }
@@ -34,8 +35,7 @@ http::ClientExchange& ClientConnection::start(const ExchangePlace& place) {
   assert(has_room());
   ++active_;
   ++begun_;
-  void* memory = place.arena.allocate(sizeof(ClientStream), alignof(ClientStream));
-  auto* stream = new (memory) ClientStream(*this, place);
+  auto* stream = new ClientStream(*this, place);
   streams_.push_back(*stream);
   owner_.on_load();
   return *stream;
@@ -113,7 +113,7 @@ bool ClientConnection::receive(std::string_view bytes) {
     sound = false;
   }
   if (!sound) {
-    lose(settled_ ? &errors::kBrokenSession : &errors::kNotHttp2);
+    break_off();
     return false;
   }
   schedule_write();
@@ -127,6 +127,9 @@ void ClientConnection::lose(const Error* why) {
   lost_ = true;
   streams_.for_each([&](ClientStream& stream) { stream.lose(why); });
 }
+
+/// The server is no HTTP/2 server, or none that keeps to the rules.
+void ClientConnection::break_off() { lose(settled_ ? &errors::kBrokenSession : &errors::kNotHttp2); }
 
 /// The server learns that this is the end, or what was wrong.
 io::Task<> ClientConnection::say_goodbye() {
@@ -168,6 +171,10 @@ io::Task<> ClientConnection::write_all() {
       release_batch();
       broken_ = !written;
       if (broken_) break;
+      if (session_.terminated()) {
+        break_off();
+        token_.cancel(io::CancelReason::kDrain);
+      }
     }
   }
   if (broken_) token_.cancel(io::CancelReason::kClientGone);  // whoever reads finds out
@@ -213,7 +220,11 @@ void ClientConnection::on_settings() {
   most_active_ = std::min(session_.most_requests(), kMostRequests);
   uint32_t seen = 0;
   streams_.for_each([&](ClientStream& stream) {
-    if (++seen > most_active_ && stream.id_ != 0 && !stream.outgoing_.head_sent()) stream.refuse();
+    bool begun = stream.id_ != 0 || stream.waits_settings_;
+    if (++seen > most_active_ && begun && !stream.outgoing_.head_sent())
+      stream.refuse();
+    else
+      stream.on_settled();
   });
   on_window(nullptr);
   owner_.on_load();

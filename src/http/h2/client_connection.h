@@ -39,8 +39,9 @@ class ClientConnection final : private Outgoing::Carrier, private Session::Owner
     ~Owner() = default;
   };
   struct Settings {
-    std::string_view scheme;  // of its requests; static
-    uint32_t head_bytes;      // of an answer, at most
+    std::string_view scheme;                 // of its requests; static
+    uint32_t head_bytes;                     // of an answer, at most
+    uint32_t most_requests = kMostRequests;  // at once, until the server says how many
   };
 
   ClientConnection(io::Loop& loop, std::unique_ptr<io::Stream> stream, const Settings& settings,
@@ -53,6 +54,8 @@ class ClientConnection final : private Outgoing::Carrier, private Session::Owner
   /// Whether one more request may be started.
   bool has_room() const { return !closing_ && active_ < most_active_; }
   uint32_t active() const { return active_; }
+  /// How many requests at once the server takes, as far as is known.
+  uint32_t most_requests() const { return most_active_; }
   /// Since when it has had none.
   Instant idle_since() const { return idle_since_; }
   http::ClientExchange& start(const ExchangePlace& place);
@@ -69,6 +72,7 @@ class ClientConnection final : private Outgoing::Carrier, private Session::Owner
   io::Task<> write_all();
   void release_batch();
   void lose(const Error* why);
+  void break_off();
   void stop_taking();
   void end_if_done();
 
@@ -118,7 +122,7 @@ class ClientConnection final : private Outgoing::Carrier, private Session::Owner
   Signal streams_gone_;
   io::TaskScope scope_;
   uint32_t active_ = 0;
-  uint32_t most_active_ = kMostRequests;
+  uint32_t most_active_;
   uint32_t begun_ = 0;  // requests so far
   Instant idle_since_;
   bool settled_ = false;  // the server's first SETTINGS have come

@@ -4,6 +4,7 @@
 #include "http/h2/errors.h"
 #include "http/h2/sent_fields.h"
 #include "http/transfer_errors.h"
+#include "http/websocket/handshake.h"
 
 namespace sluice::http::h2 {
 
@@ -35,8 +36,12 @@ void ClientStream::begin(const Request& request, const RequestOptions& options) 
 std::span<const Field> ClientStream::fields() {
   std::span<Field> sent = arena_.allocate_array<Field>(request_->fields.size() + 2);
   size_t count = 0;
-  for (const Field& field : request_->fields)
+  for (const Field& field : request_->fields) {
+    // Over HTTP/2 there is no key (RFC 8441, section 5).
+    if (asks_for_tunnel() && ascii::equal_ignoring_case(field.name, websocket::kKeyField)) continue;
     if (is_sent(field)) sent[count++] = field;
+  }
+  if (asks_for_tunnel()) return sent.first(count);
   if (request_->body.kind == BodyLength::Kind::kKnown)
     sent[count++] = {field_name_text(FieldName::kContentLength), decimal(request_->body.bytes, arena_),
                      FieldName::kContentLength};
@@ -45,6 +50,17 @@ std::span<const Field> ClientStream::fields() {
 }
 
 bool ClientStream::try_send_head(io::Result<>& result) {
+  result = {};
+  waits_settings_ = asks_for_tunnel() && !connection_.settled_ && !connection_.lost_;
+  if (!waits_settings_) submit();
+  return true;
+}
+
+void ClientStream::on_settled() {
+  if (std::exchange(waits_settings_, false)) submit();
+}
+
+void ClientStream::submit() {
   RequestLine line;
   line.method = request_->method_text.empty() ? method_text(request_->method) : request_->method_text;
   line.scheme = connection_.scheme_;
@@ -55,9 +71,12 @@ bool ClientStream::try_send_head(io::Result<>& result) {
     line.path = arena_.concat(base, request_->path, "?", request_->query);
   else if (!base.empty())
     line.path = arena_.concat(base, request_->path);
-  connection_.submit(*this, line, fields(), !request_->body.empty());
-  result = {};
-  return true;
+  if (asks_for_tunnel()) {
+    if (!connection_.session_.offers_extended_connect()) return fail(errors::kNoExtendedConnect);
+    line.method = "CONNECT";
+    line.protocol = options_.upgrade;
+  }
+  connection_.submit(*this, line, fields(), asks_for_tunnel() || !request_->body.empty());
 }
 
 void ClientStream::wait_send_head(std::coroutine_handle<>, io::Result<>*) { std::unreachable(); }
@@ -104,8 +123,7 @@ void ClientStream::end(bool) {
     connection.session_.reset(id_, ErrorCode::kCancel);
     connection.session_.forget(id_);
   }
-  closed_ = true;
-  this->~ClientStream();
+  delete this;
   connection.on_gone(unheard);
 }
 
@@ -115,10 +133,56 @@ void ClientStream::give_back(size_t bytes) {
   connection_.schedule_write();
 }
 
+// --- the tunnel ---
+
+http::ClientTunnel& ClientStream::become_tunnel() {
+  tunnel_.emplace(static_cast<TunnelSender&>(*this), incoming_, connection_.loop_);
+  incoming_.watch(&*tunnel_);
+  outgoing_.watch(*this);
+  return *this;
+}
+
+void ClientStream::on_outgoing() {
+  tunnel_->on_sent();
+  if (tunnel_ended_) end_if_told();
+}
+
+void ClientStream::end() {
+  tunnel_ended_ = true;
+  incoming_.drop();
+  end_if_told();
+}
+
+/// The server hears of our end before the stream is forgotten.
+void ClientStream::end_if_told() {
+  bool telling = tunnel_->write_ended() && !outgoing_.end_sent() && !outgoing_.broken();
+  if (telling || outgoing_.linked()) return;
+  ClientConnection& connection = connection_;
+  if (!closed_ && !connection.lost_) {
+    connection.session_.reset(id_, ErrorCode::kCancel);
+    connection.session_.forget(id_);
+  }
+  delete this;
+  connection.on_gone(false);
+}
+
+io::Address ClientStream::tunnel_peer() const { return connection_.stream_->peer(); }
+
+void ClientStream::cancel_stream() {
+  if (closed_ || connection_.lost_) return;
+  connection_.session_.reset(id_, ErrorCode::kCancel);
+  connection_.schedule_write();
+}
+
 // --- the connection's side ---
 
 bool ClientStream::add_field(std::string_view name, std::string_view value) {
   if (error_) return true;  // it is being reset
+  if (tunnel_) {            // nothing but DATA comes on it (RFC 9113, section 8.5)
+    connection_.session_.reset(id_, ErrorCode::kProtocolError);
+    fail(errors::kBadResponse);
+    return true;
+  }
   if (head_complete_) {
     if (!incoming_.add_trailer(name, value, limits_)) {
       fail(errors::kResponseTrailersTooLarge);
@@ -132,7 +196,7 @@ bool ClientStream::add_field(std::string_view name, std::string_view value) {
 
 void ClientStream::end_fields(bool ended) {
   if (error_ || head_complete_ || !head_) return;
-  const Error* wrong = head_->finish(ended);
+  const Error* wrong = head_->finish(ended, options_.upgrade);
   if (!wrong && waiting_heads_ == kMostWaitingHeads) wrong = &errors::kBadResponse;
   if (wrong) {
     fail(*wrong);
@@ -148,11 +212,12 @@ void ClientStream::end_fields(bool ended) {
   heads_.tell();
 }
 
+/// A tunnel that has ended is gone with it.
 void ClientStream::fail(const Error& error) {
   if (!error_) error_ = error;
   if (!incoming_.ended()) incoming_.fail(error);
-  outgoing_.close();
   heads_.tell();
+  outgoing_.close();
 }
 
 void ClientStream::refuse() {
@@ -161,8 +226,8 @@ void ClientStream::refuse() {
 }
 
 void ClientStream::lose(const Error* why) {
-  if (!incoming_.ended()) fail(why ? *why : head_complete_ ? kUpstreamTruncatedError : kUpstreamResetError);
-  outgoing_.close();
+  if (incoming_.ended()) return outgoing_.close();
+  fail(why ? *why : head_complete_ ? kUpstreamTruncatedError : kUpstreamResetError);
 }
 
 void ClientStream::finish(uint32_t code) {

@@ -3,7 +3,6 @@
 
 #include <optional>
 #include <span>
-#include <utility>
 
 #include "base/arena.h"
 #include "base/intrusive_list.h"
@@ -13,18 +12,26 @@
 #include "http/h2/response_head.h"
 #include "http/h2/session.h"
 #include "http/h2/signal.h"
+#include "http/h2/tunnel_stream.h"
 #include "http/limits.h"
+#include "io/frame_pool.h"
 
 namespace sluice::http::h2 {
 
 class ClientConnection;
 
-/// Lives in an arena, between ClientConnection::start and `end`.
+/// Lives between ClientConnection::start and `end`; as a tunnel, a little longer: until its end is told.
 class ClientStream final : public SessionStream,
                            public http::ClientExchange,
                            public ListHook,
-                           private Incoming::Window {
+                           private http::ClientTunnel,
+                           private Incoming::Window,
+                           private Outgoing::Watcher,
+                           private TunnelSender {
  public:
+  static void* operator new(size_t bytes) { return io::allocate_frame(bytes); }
+  static void operator delete(void* block, size_t bytes) { io::release_frame(block, bytes); }
+
   // --- http::ClientExchange ---
   void begin(const Request& request, const RequestOptions& options) override;
   io::Task<WriteResult> send_body(Body body, TransferWatch& watch) override;
@@ -36,8 +43,7 @@ class ClientStream final : public SessionStream,
   bool stale() const override;
   bool unprocessed() const override { return refused_ || !outgoing_.head_sent(); }
   void end(bool sent) override;
-  /// An HTTP/2 server has no 101 (RFC 9113, section 8.6): the request went without its `upgrade`.
-  http::ClientTunnel& become_tunnel() override { std::unreachable(); }
+  http::ClientTunnel& become_tunnel() override;
 
  private:
   friend class ClientConnection;
@@ -55,8 +61,29 @@ class ClientStream final : public SessionStream,
   void wait_send_head(std::coroutine_handle<> waiter, io::Result<>* result) override;
   void give_back(size_t bytes) override;
   std::span<const Field> fields();
+  void submit();
+  bool asks_for_tunnel() const { return !options_.upgrade.empty(); }
+
+  // --- http::ClientTunnel ---
+  io::Stream& stream() override { return *tunnel_; }
+  void end() override;
+  void end_if_told();
+
+  // --- Outgoing::Watcher ---
+  void on_outgoing() override;
+
+  // --- TunnelSender ---
+  io::Address tunnel_peer() const override;
+  void offer_bytes(std::string_view bytes, bool last) override { outgoing_.offer_bytes(bytes, last); }
+  bool all_offered_sent() const override { return outgoing_.all_sent(); }
+  bool in_batch() const override { return outgoing_.linked(); }
+  void take_back() override { outgoing_.take_back(); }
+  bool broken() const override { return outgoing_.broken(); }
+  void cancel_stream() override;
 
   // --- the connection's side ---
+  /// The server's first SETTINGS have come.
+  void on_settled();
   bool add_field(std::string_view name, std::string_view value);
   void end_fields(bool ended);
   /// Nothing more comes or goes; `why` is null when that is all that is known.
@@ -69,7 +96,7 @@ class ClientStream final : public SessionStream,
   void refuse();
 
   ClientConnection& connection_;
-  io::CancelToken& token_;
+  io::CancelToken& token_;  // gone when it is a tunnel, like the arena and the request
   Arena& arena_;
   const Limits limits_;
   const Request* request_ = nullptr;
@@ -87,7 +114,10 @@ class ClientStream final : public SessionStream,
   bool reused_;                 // the connection had carried others
   bool head_complete_ = false;  // the final one
   bool refused_ = false;
-  bool closed_ = false;  // nghttp2 knows it no more
+  bool closed_ = false;          // nghttp2 knows it no more
+  bool waits_settings_ = false;  // whether it may be sent at all they will say
+  bool tunnel_ended_ = false;    // nobody uses it any more
+  std::optional<TunnelStream> tunnel_;
 };
 
 }  // namespace sluice::http::h2

@@ -25,6 +25,7 @@ inline constexpr Error kResponseHeadTooLarge{502, "upstream_protocol", "The resp
 inline constexpr Error kBadResponse{502, "upstream_protocol", "The response breaks the rules of HTTP/2 messages.", true};
 inline constexpr Error kResponseTrailersTooLarge{502, "upstream_protocol", "The trailer section is larger than allowed.", true};
 inline constexpr Error kNotHttp2{502, "upstream_protocol", "The upstream does not speak HTTP/2.", true};
+inline constexpr Error kNoExtendedConnect{502, "upstream_no_websocket", "The upstream takes no WebSocket over HTTP/2.", true};
 inline constexpr Error kBrokenSession{502, "upstream_protocol", "The upstream broke the rules of HTTP/2.", true};
 // clang-format on
 

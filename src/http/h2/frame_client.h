@@ -54,7 +54,7 @@ std::string reset(int32_t stream, uint32_t code = 8);
 
 /// What has come on one stream.
 struct Answer {
-  std::string status;  // of the last head
+  std::string status;  // of the last head; of a request empty
   std::vector<std::string> interim;
   std::map<std::string, std::string> fields;
   std::map<std::string, std::string> trailers;
@@ -63,18 +63,24 @@ struct Answer {
   uint32_t reset = kNoCode;
 };
 
-/// Sends what it is told; acknowledges nothing and gives no window of its own accord.
-class FrameClient {
+/// Understands the frames in a text that grows.
+class FrameReader {
  public:
-  FrameClient(io::SimWorld& world, io::SimLoop& loop, io::Address to, bool reads = true);
-  ~FrameClient();
+  /// `received` lives as long as this; its first bytes are no frames.
+  explicit FrameReader(const std::string& received, size_t skip = 0);
+  ~FrameReader();
 
-  void send(std::string bytes) { raw_.send(std::move(bytes)); }
   /// Takes in what has come since.
   void look();
+  /// What has come on that stream: of a client's, its request.
   Answer& answer(int32_t stream) {
     look();
     return answers_[stream];
+  }
+  /// The highest stream on which a head has come.
+  int32_t last_stream() {
+    look();
+    return last_stream_;
   }
   /// The code of the last GOAWAY, or kNoCode.
   uint32_t goaway();
@@ -89,21 +95,31 @@ class FrameClient {
     return raised_[stream];
   }
   std::map<uint16_t, uint32_t> settings;
-  h1::testing::RawClient& raw() { return raw_; }
-  bool open() const { return raw_.state == h1::testing::RawClient::State::kOpen; }
 
  private:
   struct Inflater;
   void take(uint8_t type, uint8_t flags, int32_t stream, std::string_view payload);
   void take_head(Answer& answer, std::string_view block, bool end);
 
-  h1::testing::RawClient raw_;
+  const std::string& received_;
   std::unique_ptr<Inflater> inflater_;
+  int32_t last_stream_ = 0;
   size_t taken_ = 0;
   uint32_t goaway_ = kNoCode;
   std::map<int32_t, Answer> answers_;
   std::map<int32_t, uint64_t> raised_;
   std::map<uint8_t, size_t> counts_;
+};
+
+/// Sends what it is told; acknowledges nothing and gives no window of its own accord.
+class FrameClient : private h1::testing::RawClient, public FrameReader {
+ public:
+  FrameClient(io::SimWorld& world, io::SimLoop& loop, io::Address to, bool reads = true)
+      : RawClient(world, loop, to, reads), FrameReader(RawClient::received) {}
+
+  using RawClient::send;
+  h1::testing::RawClient& raw() { return *this; }
+  bool open() const { return state == State::kOpen; }
 };
 
 /// The handler of HTTP/1's tests, which also notes which limits were hit.

@@ -59,7 +59,7 @@ std::string window(int32_t stream, uint32_t bytes) {
 }
 std::string reset(int32_t stream, uint32_t code) { return frame(kRstStream, 0, stream, number(code, 4)); }
 
-struct FrameClient::Inflater {
+struct FrameReader::Inflater {
   Inflater() { nghttp2_hd_inflate_new(&inflater); }
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
@@ -67,18 +67,19 @@ struct FrameClient::Inflater {
   nghttp2_hd_inflater* inflater = nullptr;
 };
 
-FrameClient::FrameClient(io::SimWorld& world, io::SimLoop& loop, io::Address to, bool reads)
-    : raw_(world, loop, to, reads), inflater_(std::make_unique<Inflater>()) {}
-FrameClient::~FrameClient() = default;
+FrameReader::FrameReader(const std::string& received, size_t skip)
+    : received_(received), inflater_(std::make_unique<Inflater>()), taken_(skip) {}
+FrameReader::~FrameReader() = default;
 
-void FrameClient::look() {
+void FrameReader::look() {
   auto value = [](std::string_view bytes) {
     uint64_t sum = 0;
     for (char c : bytes) sum = sum << 8 | static_cast<uint8_t>(c);
     return sum;
   };
   for (;;) {
-    std::string_view rest = std::string_view(raw_.received).substr(taken_);
+    if (received_.size() < taken_) return;
+    std::string_view rest = std::string_view(received_).substr(taken_);
     if (rest.size() < 9) return;
     size_t size = value(rest.substr(0, 3));
     if (rest.size() < 9 + size) return;
@@ -88,7 +89,7 @@ void FrameClient::look() {
   }
 }
 
-void FrameClient::take(uint8_t type, uint8_t flags, int32_t stream, std::string_view payload) {
+void FrameReader::take(uint8_t type, uint8_t flags, int32_t stream, std::string_view payload) {
   auto value = [payload](size_t from, size_t bytes) {
     uint32_t sum = 0;
     for (char c : payload.substr(from, bytes)) sum = sum << 8 | static_cast<uint8_t>(c);
@@ -109,11 +110,12 @@ void FrameClient::take(uint8_t type, uint8_t flags, int32_t stream, std::string_
     answers_[stream].body.append(payload);
     answers_[stream].ended |= (flags & kEndStream) != 0;
   } else if (type == kHeaders) {
+    last_stream_ = std::max(last_stream_, stream);
     take_head(answers_[stream], payload, flags & kEndStream);
   }
 }
 
-void FrameClient::take_head(Answer& answer, std::string_view block, bool end) {
+void FrameReader::take_head(Answer& answer, std::string_view block, bool end) {
   std::map<std::string, std::string> fields;
   auto* at = reinterpret_cast<const uint8_t*>(block.data());
   size_t left = block.size();
@@ -132,7 +134,9 @@ void FrameClient::take_head(Answer& answer, std::string_view block, bool end) {
   nghttp2_hd_inflate_end_headers(inflater_->inflater);
   answer.ended |= end;
   auto status = fields.find(":status");
-  if (status == fields.end()) {
+  if (fields.contains(":method")) {
+    answer.fields = fields;
+  } else if (status == fields.end()) {
     answer.trailers = fields;
   } else if (status->second.starts_with('1')) {
     answer.interim.push_back(status->second);
@@ -142,7 +146,7 @@ void FrameClient::take_head(Answer& answer, std::string_view block, bool end) {
   }
 }
 
-uint32_t FrameClient::goaway() {
+uint32_t FrameReader::goaway() {
   look();
   return goaway_;
 }

@@ -32,6 +32,15 @@ class Outgoing final : public ListHook, public TransferWatch::Sink {
     ~Carrier() = default;
   };
 
+  /// Told, in place of who waits in `send`, that something has left or that nothing more will.
+  class Watcher {
+   public:
+    virtual void on_outgoing() = 0;
+
+   protected:
+    ~Watcher() = default;
+  };
+
   Outgoing(io::Loop& loop, Carrier& carrier, Arena& arena)
       : loop_(loop), carrier_(carrier), arena_(arena), signal_(loop) {}
 
@@ -43,8 +52,15 @@ class Outgoing final : public ListHook, public TransferWatch::Sink {
   /// Nothing more will leave.
   void close() {
     closed_ = true;
-    signal_.tell();
+    tell();
   }
+  void watch(Watcher& watcher) { watcher_ = &watcher; }
+  /// Instead of `send`, for who writes as to a stream; `bytes` live until `all_sent` or `take_back`.
+  void offer_bytes(std::string_view bytes, bool last) { offer({.bytes = bytes, .end = last}); }
+  bool all_sent() const { return left_ == 0; }
+  void take_back() { left_ = 0; }
+  /// What is offered will never leave.
+  bool broken() const { return carrier_.lost() || (closed_ && !end_sent_); }
   bool head_sent() const { return head_sent_; }
   /// The whole message is in a batch.
   bool end_sent() const { return end_sent_; }
@@ -60,20 +76,26 @@ class Outgoing final : public ListHook, public TransferWatch::Sink {
     if (waits_for_window_) signal_.tell();
   }
   /// The batch is written, or lost.
-  void on_batch_end() { signal_.tell(); }
+  void on_batch_end() { tell(); }
 
  private:
   void offer(const Chunk& chunk);
   io::Task<bool> delivered(io::CancelToken& until);
   bool has_window() const;
   io::Task<> wait_for_window(io::CancelToken& until);
-  bool broken() const { return carrier_.lost() || (closed_ && !end_sent_); }
+  void tell() {
+    if (watcher_)
+      watcher_->on_outgoing();
+    else
+      signal_.tell();
+  }
   WriteResult broken_off(io::CancelToken& until) const;
 
   io::Loop& loop_;
   Carrier& carrier_;
   Arena& arena_;
   Signal signal_;
+  Watcher* watcher_ = nullptr;
   int32_t id_ = 0;
   const char* offered_ = nullptr;  // what has not left yet
   size_t left_ = 0;

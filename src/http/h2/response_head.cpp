@@ -47,12 +47,17 @@ bool ResponseHead::add(std::string_view name, std::string_view value, const Limi
   return true;
 }
 
-const Error* ResponseHead::finish(bool ended) {
+const Error* ResponseHead::finish(bool ended, std::string_view upgrade) {
   response_.version = Version::kHttp2;
   if (too_large_) return &errors::kResponseHeadTooLarge;
   // 101 is of HTTP/1.1 alone (RFC 9113, section 8.6), and only a final response ends the message.
   if (response_.status < 100 || response_.status > 599 || response_.status == 101 || (interim() && ended))
     return &errors::kBadResponse;
+  if (!upgrade.empty() && response_.status / 100 == 2) {
+    response_.status = 101;
+    response_.upgrade = upgrade;
+    return nullptr;
+  }
   if (interim() || response_.status == 204) return nullptr;
   if (has_length_) {
     std::optional<uint64_t> length = h1::parse_content_length(length_);

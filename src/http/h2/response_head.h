@@ -18,10 +18,11 @@ class ResponseHead {
 
   /// False: so much larger than allowed that it is not worth reading through.
   bool add(std::string_view name, std::string_view value, const Limits& limits);
-  /// After the last field; null: `response` is right. `ended`: no body follows. Any error has status 502.
-  const Error* finish(bool ended);
+  /// After the last field; null: `response` is right. `ended`: no body follows. `upgrade`: what was asked for
+  /// by extended CONNECT, so that agreement is told as a 101. Any error has status 502.
+  const Error* finish(bool ended, std::string_view upgrade);
   const Response& response() const { return response_; }
-  bool interim() const { return response_.status < 200; }
+  bool interim() const { return response_.status < 200 && response_.status != 101; }
 
  private:
   Response response_;

@@ -237,7 +237,7 @@ io::Task<io::Stream*> ServerStream::accept_tunnel(Response& response) {
   response.body = BodyLength::unknown();
   submit_head(response, true);
   timer.reset();
-  tunnel_stream_.emplace(*this, incoming_, loop);
+  tunnel_stream_.emplace(static_cast<TunnelSender&>(*this), incoming_, loop);
   tunnel_stream_->bind(token);
   incoming_.watch(&*tunnel_stream_);
   co_return &*tunnel_stream_;

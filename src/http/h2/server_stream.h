@@ -34,6 +34,7 @@ class ServerStream final : private StreamState,
                            public ServerExchange,
                            public ListHook,
                            private Incoming::Window,
+                           private TunnelSender,
                            private TransferWatch::Sink {
  public:
   ServerStream(ServerConnection& connection, int32_t id);
@@ -76,15 +77,6 @@ class ServerStream final : private StreamState,
   void put_portion(size_t bytes, OutputBatch& batch);
   void head_sent(size_t bytes, bool end);
 
-  // --- the tunnel's side ---
-  void offer_bytes(std::string_view bytes, bool last);
-  bool all_offered_sent() const { return left_ == 0; }
-  bool in_batch() const { return in_batch_.linked(); }
-  void take_back() { left_ = 0; }
-  void cancel_stream();
-  /// What is offered will never leave.
-  bool broken() const;
-
   /// In the list of those who have something in the batch that is being written.
   struct InBatch : ListHook {
     explicit InBatch(ServerStream& of) : stream(of) {}
@@ -97,6 +89,16 @@ class ServerStream final : private StreamState,
 
   void give_back(size_t bytes) override;
   uint64_t moved() const override;
+
+  // --- TunnelSender ---
+  io::Address tunnel_peer() const override { return peer; }
+  void offer_bytes(std::string_view bytes, bool last) override;
+  bool all_offered_sent() const override { return left_ == 0; }
+  bool in_batch() const override { return in_batch_.linked(); }
+  void take_back() override { left_ = 0; }
+  bool broken() const override;
+  void cancel_stream() override;
+
   void submit_head(const Response& response, bool body);
   void offer(std::string_view bytes, bool last, const Fields* trailers);
   io::Task<bool> delivered(io::CancelToken& until);

@@ -184,6 +184,8 @@ struct Callbacks {
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
       self.count_own_reset(frame->rst_stream.error_code);
       if (self.role_ == Role::kServer) self.remember_reset(frame->hd.stream_id);
+    } else if (frame->hd.type == NGHTTP2_GOAWAY) {
+      self.terminated_ |= frame->goaway.error_code != NGHTTP2_NO_ERROR;
     } else if (frame->hd.type == NGHTTP2_HEADERS) {
       if (SessionStream* stream = stream_of(session, frame->hd.stream_id))
         self.owner_.on_head_sent(*stream, FrameHead::kBytes + frame->hd.length,
@@ -331,11 +333,12 @@ size_t Session::queued() const { return nghttp2_session_get_outbound_queue_size(
 
 int32_t Session::submit_request(const RequestLine& line, std::span<const Field> fields, bool body,
                                 SessionStream& stream) {
-  Pairs pairs(fields.size() + 4);
+  Pairs pairs(fields.size() + 5);
   pairs.add(pair_of(":method", line.method));
   pairs.add(pair_of(":scheme", line.scheme));
   pairs.add(pair_of(":authority", line.authority));
   pairs.add(pair_of(":path", line.path));
+  if (!line.protocol.empty()) pairs.add(pair_of(":protocol", line.protocol));
   for (const Field& field : fields) pairs.add(field);
   nghttp2_data_provider provider{.source = {.ptr = nullptr}, .read_callback = Callbacks::on_read};
   int32_t id = nghttp2_submit_request(session_, nullptr, pairs.data(), pairs.size(),
@@ -466,6 +469,9 @@ bool Session::count_frame(const FrameHead& frame) {
       return false;
     case NGHTTP2_RST_STREAM:  // a server that resets has been given a request each time
       return role_ == Role::kClient || spend(resets_, kResets, "http2_resets");
+    case NGHTTP2_PUSH_PROMISE:  // our first SETTINGS have said that there are none
+      terminate(ErrorCode::kProtocolError);
+      return false;
     case NGHTTP2_SETTINGS:
       return frame.flags & NGHTTP2_FLAG_ACK || spend(settings_, kSettingsFrames, "http2_settings");
     case NGHTTP2_PING:

@@ -42,6 +42,7 @@ struct RequestLine {
   std::string_view scheme;
   std::string_view authority;
   std::string_view path;
+  std::string_view protocol = {};  // of extended CONNECT (RFC 8441); empty: there is none
 };
 
 /// What of a stream's body goes into its next DATA frame.
@@ -111,6 +112,8 @@ class Session {
   bool send(OutputBatch& batch);
   bool wants_read() const;
   bool wants_write() const;
+  /// It has said why it ends (GOAWAY with an error): what still comes is ignored.
+  bool terminated() const { return terminated_; }
   /// Frames that wait to be sent, without DATA.
   size_t queued() const;
 
@@ -171,6 +174,7 @@ class Session {
   FrameBudget priorities_;
   FrameBudget window_updates_;
   FrameBudget empty_frames_;
+  bool terminated_ = false;
   uint32_t continuations_ = 0;          // of the head that is being read
   uint32_t streams_ = 0;                // that the owner knows
   int32_t last_id_ = 0;                 // the highest that the client has used

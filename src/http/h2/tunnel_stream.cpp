@@ -1,10 +1,6 @@
 #include "http/h2/tunnel_stream.h"
 
-#include "http/h2/server_stream.h"
-
 namespace sluice::http::h2 {
-
-io::Address TunnelStream::peer() const { return of_.peer; }
 
 // --- reading ---
 

@@ -8,11 +8,27 @@
 
 namespace sluice::http::h2 {
 
-class ServerStream;
+/// The sending half of a stream, as its tunnel needs it.
+class TunnelSender {
+ public:
+  virtual io::Address tunnel_peer() const = 0;
+  /// Goes out as the windows allow; `bytes` live until they are sent or taken back.
+  virtual void offer_bytes(std::string_view bytes, bool last) = 0;
+  virtual bool all_offered_sent() const = 0;
+  /// Something of it is in the batch that is being written.
+  virtual bool in_batch() const = 0;
+  virtual void take_back() = 0;
+  /// What is offered will never leave.
+  virtual bool broken() const = 0;
+  virtual void cancel_stream() = 0;
+
+ protected:
+  ~TunnelSender() = default;
+};
 
 class TunnelStream final : public io::Stream, public Incoming::Watcher {
  public:
-  TunnelStream(ServerStream& of, Incoming& incoming, io::Loop& loop)
+  TunnelStream(TunnelSender& of, Incoming& incoming, io::Loop& loop)
       : of_(of), incoming_(incoming), loop_(loop) {}
   ~TunnelStream() override { assert(!reader_ && !writer_); }
 
@@ -20,7 +36,10 @@ class TunnelStream final : public io::Stream, public Incoming::Watcher {
   /// The peer sees a reset (RFC 8441, section 5).
   void abort() override;
   bool dirty() override { return has_input(); }
-  io::Address peer() const override;
+  io::Address peer() const override { return of_.tunnel_peer(); }
+
+  /// Our end is told, or is being told.
+  bool write_ended() const { return write_ended_; }
 
   // --- told by the stream ---
   void on_incoming() override;
@@ -41,7 +60,7 @@ class TunnelStream final : public io::Stream, public Incoming::Watcher {
   void offer_next();
   void resume_writer(io::Result<> result);
 
-  ServerStream& of_;
+  TunnelSender& of_;
   Incoming& incoming_;
   io::Loop& loop_;
   std::coroutine_handle<> reader_;
