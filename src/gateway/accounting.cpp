@@ -26,6 +26,18 @@ std::string_view limit_of(const Refusal& refusal) {
   }
 }
 
+/// A label for the code of a close frame: those of RFC 6455 by name, those of libraries and applications by
+/// their range.
+std::string_view close_text(uint16_t code) {
+  static constexpr std::string_view kRegistered[] = {"1000", "1001", "1002", "1003", "1004",
+                                                     "1005", "1006", "1007", "1008", "1009",
+                                                     "1010", "1011", "1012", "1013", "1014"};
+  if (code >= 1000 && code - 1000U < std::size(kRegistered)) return kRegistered[code - 1000];
+  if (code >= 3000 && code < 4000) return "3xxx";
+  if (code >= 4000 && code < 5000) return "4xxx";
+  return "other";
+}
+
 }  // namespace
 
 void Worker::account(Exchange& exchange) {
@@ -120,9 +132,12 @@ telemetry::AccessRecord Worker::record_of(Exchange& exchange, uint16_t status, E
   return record;
 }
 
-void Worker::account_tunnel(std::string_view how, uint64_t received, uint64_t sent) {
+void Worker::account_tunnel(const TunnelEnd& end, uint64_t received, uint64_t sent) {
   metrics_.add(websockets_.open, -1);
-  metrics_.add(websockets_ended_[how]);
+  metrics_.add(websockets_ended_[end.how]);
+  metrics_.add(websocket_closes_[close_text(end.count.close_code)]);
+  metrics_.add(websockets_.messages_received, end.count.received);
+  metrics_.add(websockets_.messages_sent, end.count.sent);
   metrics_.add(websockets_.received, received);
   metrics_.add(websockets_.sent, sent);
 }

@@ -31,7 +31,7 @@ struct Refusal {
 /// What a policy demands of a WebSocket.
 struct WebSocketRules {
   http::websocket::RelayRules rules;
-  telemetry::Counter limited;  // one was ended for them
+  telemetry::Counter limited;  // one was ended for them; in a dry run: would have been
 };
 
 /// How a client speaks: errors of ours must be what it understands.
@@ -143,7 +143,7 @@ class Exchange {
   void begin_tunnel(std::unique_ptr<Tunnel> tunnel);
   /// What `begin_tunnel` was given; its owner is the connection.
   Tunnel* tunnel = nullptr;
-  /// What a policy demands of the WebSocket that this may become; null: nothing. Lives as long as the plan.
+  /// What policies demand of the WebSocket that this may become; null: nothing. Theirs, or in the arena.
   const WebSocketRules* websocket = nullptr;
 
   // --- for the worker: the chain of `plan` ---

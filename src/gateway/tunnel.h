@@ -7,6 +7,7 @@
 #include "base/intrusive_list.h"
 #include "base/time.h"
 #include "http/tunnel.h"
+#include "http/websocket/relay.h"
 #include "io/stream.h"
 #include "telemetry/access_log.h"
 
@@ -15,16 +16,18 @@ namespace sluice::gateway {
 class Exchange;
 class Worker;
 
+/// How a tunnel ended; texts are static.
+struct TunnelEnd {
+  std::string_view how;         // of `sluice_websockets_ended_total`
+  std::string_view error_code;  // for the log; empty: nothing was wrong
+  telemetry::ErrorBy error_by = telemetry::ErrorBy::kNobody;
+  std::string_view dry_run = {};  // code of what was found and let pass
+  http::websocket::RelayCount count = {};
+};
+
 /// In its worker's list as long as it lives.
 class Tunnel : public http::Tunnel, public ListHook {
  public:
-  /// How it ended; texts are static.
-  struct End {
-    std::string_view how;         // of `sluice_websockets_ended_total`
-    std::string_view error_code;  // for the log; empty: nothing was wrong
-    telemetry::ErrorBy error_by = telemetry::ErrorBy::kNobody;
-  };
-
   ~Tunnel() override;
   /// The worker goes: both sides are to be told when they can be.
   virtual void drain() = 0;
@@ -36,7 +39,7 @@ class Tunnel : public http::Tunnel, public ListHook {
   /// To be called when it is whole: `drain` may come at once.
   void begin();
   /// To be called once, when both sides are done.
-  void ended(const End& end);
+  void ended(const TunnelEnd& end);
 
  private:
   Worker& worker_;

@@ -23,6 +23,7 @@ Worker::Worker(io::Loop& loop, Services& services, std::unique_ptr<telemetry::Ac
       refused_(services.metrics.refused()),
       limit_hits_(services.metrics.limit_hits()),
       websockets_ended_(services.metrics.websockets_ended()),
+      websocket_closes_(services.metrics.websocket_closes()),
       websockets_(services.metrics.websockets()),
       log_(std::move(log)),
       epoch_(services.epochs),

@@ -28,6 +28,7 @@ namespace sluice::gateway {
 
 class PrefixedBody;
 class Tunnel;
+struct TunnelEnd;
 
 /// Lives on one loop's thread from its constructor to its destructor; `join` must have returned before that.
 class Worker final : public http::RequestHandler, private io::Loop::Observer {
@@ -66,7 +67,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   void account(Exchange& exchange);
   /// A tunnel has begun; it takes itself out of the list.
   void add_tunnel(Tunnel& tunnel);
-  void account_tunnel(std::string_view how, uint64_t received, uint64_t sent);
+  void account_tunnel(const TunnelEnd& end, uint64_t received, uint64_t sent);
   /// Only where there is an access log.
   void log(const telemetry::AccessRecord& record);
 
@@ -143,6 +144,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   telemetry::NamedCounters refused_;
   telemetry::NamedCounters limit_hits_;
   telemetry::NamedCounters websockets_ended_;
+  telemetry::NamedCounters websocket_closes_;
   telemetry::WebSocketMetrics websockets_;
   std::unique_ptr<telemetry::AccessLog> log_;
   LogFlush log_flush_{*this};

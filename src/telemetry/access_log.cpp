@@ -115,6 +115,7 @@ char* AccessLog::append_json(char* to, const AccessRecord& r) {
   to = text_field(to, R"(,"error_by":)", error_by_text(r.error_by));
   to = text_field(to, R"(,"error_code":)", r.error_code);
   to = text_field(to, R"(,"dry_run":)", r.dry_run);
+  if (r.close_code != 0) to = number_field(to, R"(,"close_code":)", r.close_code);
   to = text_field(to, R"(,"upstream":)", r.upstream);
   to = text_field(to, R"(,"target":)", r.target);
   if (r.tries != 0) to = number_field(to, R"(,"tries":)", r.tries);

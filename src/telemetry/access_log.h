@@ -43,6 +43,7 @@ struct AccessRecord {
   ErrorBy error_by = ErrorBy::kNobody;
   std::string_view error_code = {};
   std::string_view dry_run = {};  // code of a refusal that was not enforced
+  uint16_t close_code = 0;        // of a WebSocket
   std::string_view upstream = {};
   std::string_view target = {};
   uint32_t tries = 0;

@@ -73,6 +73,7 @@ AccessRecord full_record() {
           .status = 502,
           .error_by = ErrorBy::kUpstream,
           .error_code = "upstream_reset",
+          .close_code = 1006,
           .upstream = "users",
           .target = "127.0.0.1:7001",
           .tries = 2,
@@ -96,7 +97,7 @@ TEST_F(AccessLogTest, LineHasTheContractsFields) {
       R"("trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","listener":"plain","client_address":"192.0.2.1",)"
       R"("method":"GET","host":"api.example.com","path":"/api/v1/users/42","protocol":"HTTP/1.1",)"
       R"("api":"users","route":"read","consumer":"mobile-app","credential":"sk_ab12","plan":"gold",)"
-      R"("status":502,"error_by":"upstream","error_code":"upstream_reset","upstream":"users",)"
+      R"("status":502,"error_by":"upstream","error_code":"upstream_reset","close_code":1006,"upstream":"users",)"
       R"("target":"127.0.0.1:7001","tries":2,"request_bytes":0,"response_bytes":512,"seconds":0.001234,)"
       R"("upstream_seconds":0.001200,"gateway_seconds":0.000034,"cache":"miss","revision":12})"
       "\n");

@@ -138,6 +138,16 @@ Families::Families(Registry& registry) : registry_(registry) {
                                            .help = "WebSockets that have ended, by what brought it about.",
                                            .kind = kCounter,
                                            .labels = {"how"}});
+  auto websocket_messages = registry.add_family({.name = "sluice_websocket_messages_total",
+                                                 .help = "Messages of WebSockets that have ended.",
+                                                 .kind = kCounter,
+                                                 .fixed_label = "direction",
+                                                 .fixed_values = kDirections});
+  websocket_closes_ =
+      registry.add_family({.name = "sluice_websocket_closes_total",
+                           .help = "WebSockets that have ended, by the code that was said first.",
+                           .kind = kCounter,
+                           .labels = {"code"}});
   auto reloads = registry.add_family({.name = "sluice_reloads_total",
                                       .help = "Reloads of the configuration.",
                                       .kind = kCounter,
@@ -182,7 +192,12 @@ Families::Families(Registry& registry) : registry_(registry) {
   reloads_ = {registry.resolve(reloads, {})};
   config_revision_ = {registry.resolve(revision, {})};
   uint32_t bytes = registry.resolve(websocket_bytes, {});
-  websockets_ = {.open = {registry.resolve(websockets, {})}, .received = {bytes}, .sent = {bytes + 1}};
+  uint32_t messages = registry.resolve(websocket_messages, {});
+  websockets_ = {.open = {registry.resolve(websockets, {})},
+                 .received = {bytes},
+                 .sent = {bytes + 1},
+                 .messages_received = {messages},
+                 .messages_sent = {messages + 1}};
   log_dropped_ = {registry.resolve(dropped, {})};
 }
 

@@ -87,6 +87,8 @@ struct WebSocketMetrics {
   Gauge open;
   Counter received;  // bytes from clients, after the handshake
   Counter sent;      // likewise to clients
+  Counter messages_received;
+  Counter messages_sent;
 };
 
 /// Declares the families in the registry and resolves their series. Any thread; takes the registry's lock.
@@ -127,14 +129,16 @@ class Families {
   NamedCounters limit_hits() { return {registry_, limit_hits_}; }
   /// By how they ended.
   NamedCounters websockets_ended() { return {registry_, websockets_ended_}; }
+  /// By the code of their close frame.
+  NamedCounters websocket_closes() { return {registry_, websocket_closes_}; }
   WebSocketMetrics websockets() const { return websockets_; }
 
  private:
   Registry& registry_;
   Registry::FamilyId requests_, grpc_requests_, request_seconds_, refused_, connections_, upstream_requests_,
       upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, websockets_ended_,
-      busy_ratio_, build_info_, io_backend_, stream_sessions_, stream_bytes_, stream_datagrams_,
-      tls_handshakes_, tls_failures_, certificate_expires_;
+      websocket_closes_, busy_ratio_, build_info_, io_backend_, stream_sessions_, stream_bytes_,
+      stream_datagrams_, tls_handshakes_, tls_failures_, certificate_expires_;
   WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;

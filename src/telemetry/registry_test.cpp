@@ -227,7 +227,10 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
   NamedCounters ended = families.websockets_ended();
   worker.add(families.websockets().open, 1);
   worker.add(families.websockets().sent, 5);
+  worker.add(families.websockets().messages_received, 2);
   worker.add(ended["client"]);
+  NamedCounters closes = families.websocket_closes();
+  worker.add(closes["1001"]);
   std::string text = registry.scrape();
   for (std::string_view line : {
            R"(sluice_stream_sessions_total{stream="database",result="complete"} 1)",
@@ -236,8 +239,10 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
            "sluice_websockets 1",
            R"(sluice_websocket_bytes_total{direction="received"} 0)",
            R"(sluice_websocket_bytes_total{direction="sent"} 5)",
+           R"(sluice_websocket_messages_total{direction="received"} 2)",
            R"(sluice_grpc_requests_total{api="users",route="read",grpc_status="unavailable"} 1)",
            R"(sluice_websockets_ended_total{how="client"} 1)",
+           R"(sluice_websocket_closes_total{code="1001"} 1)",
            R"(sluice_requests_total{api="users",route="read",code_class="2xx"} 1)",
            R"(sluice_request_seconds_count{api="users",phase="upstream"} 1)",
            R"(sluice_refused_total{code="missing_key"} 2)",
@@ -258,7 +263,7 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
            R"(sluice_io_backend{backend="epoll",reason="configured"} 1)",
        })
     EXPECT_TRUE(has_line(text, line)) << line << "\n" << text;
-  EXPECT_EQ(lines_of(text, "# TYPE "), 26u);
+  EXPECT_EQ(lines_of(text, "# TYPE "), 28u);
 }
 
 }  // namespace

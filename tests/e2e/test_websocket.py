@@ -434,7 +434,7 @@ def test_policy_limits_the_upstreams_messages(t):
     peer = _open(t, gateway)
     peer.send(BINARY, b"x" * 2000)  # comes back
     check.equal(_closed_with(peer), 1001)
-    check.equal(gateway.log_line(error_code="websocket_protocol")["error_by"], "upstream")
+    check.equal(gateway.log_line(error_code="websocket_message_size")["error_by"], "upstream")
 
 
 def test_policy_bounds_age_and_idleness(t):

@@ -1,5 +1,6 @@
 #include "guard.h"
 
+#include <dlfcn.h>
 #include <netdb.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -24,6 +25,13 @@ void refuse(const char* function) {
   std::abort();
 }
 
+/// nghttp2 bounds the resets of a connection by a clock of its own. It may have one that stands still: the
+/// gateway's bound, on the world's clock, is narrower.
+bool is_nghttp2(const void* caller) {
+  Dl_info info{};
+  return dladdr(caller, &info) != 0 && info.dli_fname && std::strstr(info.dli_fname, "libnghttp2");
+}
+
 }  // namespace
 
 namespace sluice::sim {
@@ -36,6 +44,10 @@ GuardedRun::~GuardedRun() { armed = false; }
 extern "C" {
 
 int clock_gettime(clockid_t clock, timespec* now) noexcept {
+  if (armed && is_nghttp2(__builtin_return_address(0))) {
+    *now = {1000, 0};
+    return 0;
+  }
   refuse("clock_gettime");
   return static_cast<int>(syscall(SYS_clock_gettime, clock, now));
 }

@@ -2,6 +2,7 @@
 
 #include "faults.h"
 #include "guard.h"
+#include "http2_world.h"
 #include "inspect.h"
 #include "io/sim/sim_resolver.h"
 
@@ -406,6 +407,8 @@ RunResult run_seed(const RunOptions& options) {
   RunResult result = run->go();
   // A world in which somebody still waits cannot be taken apart; it is left as it is, and the process ends.
   if (!result.violations.empty()) std::ignore = run.release();
+  run.reset();
+  if (options.seed % kHttp2Every == 0 && result.violations.empty()) run_http2_world(options, result);
   return result;
 }
 

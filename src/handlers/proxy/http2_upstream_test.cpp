@@ -94,6 +94,17 @@ TEST_F(Http2Upstream, ARefusedRequestGoesToAnotherTarget) {
   EXPECT_EQ(retries("stale_connection"), "1");
 }
 
+// What was read of its body cannot be read again.
+TEST_F(Http2Upstream, ARefusedRequestWhoseBodyHasBegunIsNotSentAgain) {
+  start_h2c();
+  gateway::testing::Client& client = request_on(0, request("PUT", "/", "Content-Length: 5\r\n") + "hello");
+  say(settings());
+  EXPECT_EQ(frames().answer(1).body, "hello");
+  say(h2::reset(1, 7));
+  EXPECT_EQ(client.await_answer().status, 502);
+  EXPECT_EQ(frames().last_stream(), 1);
+}
+
 TEST_F(Http2Upstream, ARequestThatIsRefusedAgainAndAgainFails) {
   start_h2c("retry: { attempts: 2 }");
   gateway::testing::Client& client = request_on(0, request("GET", "/"));

@@ -99,6 +99,7 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
       metrics.add(upstream.metrics.requests[telemetry::upstream_result(exchange.response.status)]);
       if (retries_status(exchange, upstream, attempt, call, tries)) retry = RetryReason::kStatus;
     }
+    // What was read of the body is gone, whether it was sent or not, unless it was kept.
     if (retry && !can_send_again(attempt, call)) retry.reset();
     if (retry) {
       exchange.upstream.time += exchange.now() - began;

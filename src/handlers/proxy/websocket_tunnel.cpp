@@ -15,12 +15,14 @@ using websocket::RelayEnd;
 websocket::RelayRules rules_for(const gateway::Exchange& exchange) {
   websocket::RelayRules rules;
   if (exchange.websocket) rules = exchange.websocket->rules;
+  if (rules.checked)
+    rules.of_client.compression = rules.of_upstream.compression = websocket::compresses(exchange.response);
   if (rules.idle == Duration::zero()) rules.idle = exchange.worker.snapshot().stream_idle;
   return rules;
 }
 
 /// For the log.
-gateway::Tunnel::End end_for(RelayEnd end) {
+gateway::TunnelEnd end_for(RelayEnd end) {
   std::string_view how = websocket::relay_end_text(end);
   switch (end) {
     case RelayEnd::kClient:
@@ -32,6 +34,10 @@ gateway::Tunnel::End end_for(RelayEnd end) {
       return {how, "websocket_message_rate", ErrorBy::kClient};
     case RelayEnd::kProtocol:
       return {how, "websocket_protocol", ErrorBy::kClient};
+    case RelayEnd::kUpstreamMessageSize:
+      return {how, "websocket_message_size", ErrorBy::kUpstream};
+    case RelayEnd::kUpstreamMessageRate:
+      return {how, "websocket_message_rate", ErrorBy::kUpstream};
     case RelayEnd::kUpstreamProtocol:
       return {how, "websocket_protocol", ErrorBy::kUpstream};
     case RelayEnd::kIdle:
@@ -46,9 +52,10 @@ gateway::Tunnel::End end_for(RelayEnd end) {
   return {how, {}};
 }
 
+/// Whether a policy has ended it.
 bool is_limit(RelayEnd end) {
-  return end == RelayEnd::kMessageSize || end == RelayEnd::kMessageRate || end == RelayEnd::kMaxAge ||
-         end == RelayEnd::kIdle || end == RelayEnd::kProtocol;
+  return end != RelayEnd::kClient && end != RelayEnd::kUpstream && end != RelayEnd::kDrain &&
+         end != RelayEnd::kCancelled;
 }
 
 }  // namespace
@@ -66,8 +73,11 @@ WebSocketTunnel::WebSocketTunnel(gateway::Exchange& exchange, io::Stream& client
 io::Task<> WebSocketTunnel::run() {
   co_await relay_.run();
   upstream_.end();
-  if (is_limit(relay_.end())) metrics_.add(limited_);
-  ended(end_for(relay_.end()));
+  gateway::TunnelEnd end = end_for(relay_.end());
+  end.count = relay_.count();
+  if (is_limit(relay_.end()) || relay_.observed()) metrics_.add(limited_);
+  if (relay_.observed()) end.dry_run = end_for(*relay_.observed()).error_code;
+  ended(end);
 }
 
 const http::Error* check_upgrade(gateway::Exchange& exchange) {

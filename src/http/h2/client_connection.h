@@ -85,6 +85,7 @@ class ClientConnection final : private Outgoing::Carrier, private Session::Owner
   // --- Outgoing::Carrier ---
   Session& session() override { return session_; }
   bool lost() const override { return lost_; }
+  bool settled() const override { return settled_; }
   void schedule_write() override;
   void join_batch(Outgoing& outgoing) override {
     if (!outgoing.linked()) in_batch_.push_back(outgoing);

@@ -62,6 +62,7 @@ class ClientStream final : public SessionStream,
   void give_back(size_t bytes) override;
   std::span<const Field> fields();
   void submit();
+  void leave_session();
   bool asks_for_tunnel() const { return !options_.upgrade.empty(); }
 
   // --- http::ClientTunnel ---

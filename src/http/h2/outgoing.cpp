@@ -75,8 +75,12 @@ io::Task<bool> Outgoing::delivered(io::CancelToken& until) {
   }
 }
 
-/// Before the head is out the peer's first window is taken for granted, so that head and body leave together.
-bool Outgoing::has_window() const { return !head_sent_ || carrier_.session().has_window(id_); }
+/// Before the head is out the peer's window is taken for granted, so that head and body leave together.
+/// Nothing is read of a body before the peer has said how many requests it takes: one that it refuses can be
+/// sent elsewhere then.
+bool Outgoing::has_window() const {
+  return carrier_.settled() && (!head_sent_ || carrier_.session().has_window(id_));
+}
 
 io::Task<> Outgoing::wait_for_window(io::CancelToken& until) {
   while (!broken() && !until.cancelled() && !has_window()) {

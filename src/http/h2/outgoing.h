@@ -24,6 +24,8 @@ class Outgoing final : public ListHook, public TransferWatch::Sink {
     virtual Session& session() = 0;
     /// Nothing can be sent any more.
     virtual bool lost() const = 0;
+    /// The peer has said what it takes.
+    virtual bool settled() const = 0;
     virtual void schedule_write() = 0;
     virtual void join_batch(Outgoing& outgoing) = 0;
     virtual uint64_t bytes_written() const = 0;

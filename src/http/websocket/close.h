@@ -11,6 +11,8 @@ namespace sluice::http::websocket {
 
 inline constexpr uint16_t kGoingAway = 1001;
 inline constexpr uint16_t kProtocolError = 1002;
+inline constexpr uint16_t kNoStatus = 1005;  // never sent: a close frame had no code
+inline constexpr uint16_t kAbnormal = 1006;  // never sent: the connection ended without a close frame
 inline constexpr uint16_t kNotUtf8 = 1007;
 inline constexpr uint16_t kPolicyViolation = 1008;
 inline constexpr uint16_t kMessageTooBig = 1009;

@@ -35,7 +35,35 @@ bool is_key(std::string_view key) {
   return true;
 }
 
+/// Calls `visit` with each element of all fields of that name, less its parameters.
+template <class Visit>
+void for_each_offer(const Fields& fields, std::string_view name, Visit visit) {
+  for (const Field& field : fields)
+    if (ascii::equal_ignoring_case(field.name, name))
+      for_each_element(field.value, [&](std::string_view element) {
+        visit(ascii::trim(element.substr(0, element.find(';'))));
+      });
+}
+
+/// Section 4.1, "Server Requirements" of a client: what was not offered cannot be chosen.
+bool all_offered(const Response& response, const Request& request, std::string_view name) {
+  bool all = true;
+  for_each_offer(response.fields, name, [&](std::string_view chosen) {
+    bool offered = false;
+    for_each_offer(request.fields, name, [&](std::string_view offer) { offered |= offer == chosen; });
+    all &= offered;
+  });
+  return all;
+}
+
 }  // namespace
+
+bool compresses(const Response& response) {
+  bool found = false;
+  for_each_offer(response.fields, kExtensionsField,
+                 [&](std::string_view extension) { found |= extension == "permessage-deflate"; });
+  return found;
+}
 
 const Error* check_request(const Request& request, bool keyed) {
   if (request.fields.count(kVersionField) != 1 || request.fields.find(kVersionField)->value != kVersion)
@@ -69,14 +97,9 @@ bool agrees(const Response& response, std::string_view key, const Request& reque
   Accept wanted = accept_of(key);
   const Field* accept = response.fields.find(kAcceptField);
   if (!accept || accept->value != std::string_view(wanted.data(), wanted.size())) return false;
-  if (response.fields.count(kProtocolField) > 1) return false;
-  const Field* chosen = response.fields.find(kProtocolField);
-  if (!chosen) return true;
-  bool offered = false;
-  for (const Field& field : request.fields)
-    if (ascii::equal_ignoring_case(field.name, kProtocolField))
-      for_each_element(field.value, [&](std::string_view element) { offered |= element == chosen->value; });
-  return offered;
+  const Field* protocol = response.fields.find(kProtocolField);
+  if (protocol && (response.fields.count(kProtocolField) > 1 || protocol->value.contains(','))) return false;
+  return all_offered(response, request, kProtocolField) && all_offered(response, request, kExtensionsField);
 }
 
 }  // namespace sluice::http::websocket

@@ -34,7 +34,9 @@ Accept accept_of(std::string_view key);
 using Key = std::array<char, 24>;
 Key make_key(Random& random);
 
-/// Whether a 101 agrees to what was asked: `key`, and no protocol that was not offered.
+/// Whether messages may be compressed from now on (RFC 7692, section 5.1).
+bool compresses(const Response& response);
+/// Whether a 101 agrees to what was asked: `key`, and no protocol or extension that was not offered.
 bool agrees(const Response& response, std::string_view key, const Request& request);
 
 }  // namespace sluice::http::websocket

@@ -57,6 +57,7 @@ TEST(WebSocketHandshake, AnswersThatDoNotFitAreNoAgreement) {
                          {kSampleAccept, "chat", true},
                          {kSampleAccept, "v2", true},
                          {kSampleAccept, "other", false},
+                         {kSampleAccept, "chat, v2", false},
                          {"", "", false},
                          {"s3pPLMBiTxaQ9kYGzzhZRbK+xOO=", "", false},
                          {"S3PPLMBITXAQ9KYGZZHZRBK+XOO=", "", false}}) {
@@ -68,6 +69,31 @@ TEST(WebSocketHandshake, AnswersThatDoNotFitAreNoAgreement) {
     if (!row.accept.empty()) response.fields.add(kAcceptField, row.accept);
     if (!row.protocol.empty()) response.fields.add(kProtocolField, row.protocol);
     EXPECT_EQ(agrees(response, kSampleKey, request), row.good) << row.accept << row.protocol;
+  }
+}
+
+// RFC 6455, section 9.1: what was not offered cannot be chosen.
+TEST(WebSocketHandshake, ExtensionsMustHaveBeenOffered) {
+  struct Row {
+    std::string_view offered;
+    std::string_view chosen;
+    bool good;
+    bool compresses;
+  };
+  for (const Row& row : {Row{"permessage-deflate; client_max_window_bits, x",
+                             "permessage-deflate; server_no_context_takeover", true, true},
+                         {"x, permessage-deflate", "x", true, false},
+                         {"permessage-deflate", "", true, false},
+                         {"x", "permessage-deflate", false, true},
+                         {"", "permessage-deflate", false, true}}) {
+    Arena arena;
+    Request request(arena);
+    if (!row.offered.empty()) request.fields.add(kExtensionsField, row.offered);
+    Response response(arena);
+    response.fields.add(kAcceptField, kSampleAccept);
+    if (!row.chosen.empty()) response.fields.add(kExtensionsField, row.chosen);
+    EXPECT_EQ(agrees(response, kSampleKey, request), row.good) << row.offered << " | " << row.chosen;
+    EXPECT_EQ(compresses(response), row.compresses) << row.chosen;
   }
 }
 

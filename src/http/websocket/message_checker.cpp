@@ -74,9 +74,8 @@ const CloseReason* MessageChecker::begin_frame(Instant now) {
   const FrameHead& head = reader_.head();
   if (close_seen_) return &kAfterClose;
   if (!is_known(head.opcode)) return &kBadOpcode;
-  // Compressed messages (RFC 7692) need an extension, which the policy has not let be negotiated unless
-  // texts are not looked at.
-  if (head.reserved != 0 && (limits_.check_text || head.reserved != 4)) return &kBadReserved;
+  // RSV1 marks a compressed message (RFC 7692, section 6).
+  if (head.reserved != 0 && !(limits_.compression && head.reserved == 4)) return &kBadReserved;
   if (sender_ == Sender::kClient && !head.masked) return &kNotMasked;
   if (sender_ == Sender::kServer && head.masked) return &kMasked;
   if (is_control(head.opcode)) {
@@ -94,8 +93,9 @@ const CloseReason* MessageChecker::begin_message(const FrameHead& head) {
   if (continues != in_message_) return &kBadFragment;
   if (continues && head.reserved != 0) return &kBadReserved;
   if (!continues) {
+    ++messages_;
     message_bytes_ = 0;
-    message_is_text_ = head.opcode == Opcode::kText;
+    checks_text_ = head.opcode == Opcode::kText && head.reserved == 0;
     text_.reset();
   }
   in_message_ = !head.fin;
@@ -112,7 +112,7 @@ const CloseReason* MessageChecker::take_payload() {
     copy_masked(payload.data(), std::span(close_payload_).subspan(offset, payload.size()), head.mask, offset);
     return nullptr;
   }
-  if (!limits_.check_text || !message_is_text_ || is_control(head.opcode)) return nullptr;
+  if (!checks_text_ || is_control(head.opcode)) return nullptr;
   if (!head.masked) return text_.feed(payload) ? nullptr : &kBadText;
   std::array<char, 1024> clear;
   while (!payload.empty()) {
@@ -128,14 +128,18 @@ const CloseReason* MessageChecker::take_payload() {
 const CloseReason* MessageChecker::end_frame() {
   const FrameHead& head = reader_.head();
   if (head.opcode == Opcode::kClose) {
-    close_seen_ = true;
-    if (head.length == 0) return nullptr;
+    close_seen_ = head.length == 0;
+    if (close_seen_) return nullptr;
     if (head.length == 1) return &kBadClose;
     auto byte = [&](size_t i) { return static_cast<uint8_t>(close_payload_[i]); };
-    if (!may_be_sent(static_cast<uint16_t>(byte(0) << 8 | byte(1)))) return &kBadClose;
-    return is_utf8({close_payload_.data() + 2, head.length - 2}) ? nullptr : &kBadText;
+    auto code = static_cast<uint16_t>(byte(0) << 8 | byte(1));
+    if (!may_be_sent(code)) return &kBadClose;
+    if (!is_utf8({close_payload_.data() + 2, head.length - 2})) return &kBadText;
+    close_seen_ = true;
+    close_code_ = code;
+    return nullptr;
   }
-  bool text_ends = limits_.check_text && message_is_text_ && !is_control(head.opcode) && head.fin;
+  bool text_ends = checks_text_ && !is_control(head.opcode) && head.fin;
   return text_ends && !text_.complete() ? &kBadText : nullptr;
 }
 

@@ -31,6 +31,10 @@ class MessageChecker {
   /// What was passed on so far ends with a whole frame.
   bool at_boundary() const { return whole_; }
   bool close_seen() const { return close_seen_; }
+  /// What the close frame says; kNoStatus without a code.
+  uint16_t close_code() const { return close_code_; }
+  /// How many messages have been begun.
+  uint64_t messages() const { return messages_; }
 
  private:
   /// Null: the frame may begin.
@@ -44,6 +48,7 @@ class MessageChecker {
   MessageLimits limits_;
   std::optional<CloseReason> violation_;
   Utf8Checker text_;
+  uint64_t messages_ = 0;
   uint64_t message_bytes_ = 0;
   Instant rate_full_at_{};  // GCRA: when the sender would have its whole burst again
   // What is not passed on yet because its frame is not known well enough.
@@ -51,9 +56,10 @@ class MessageChecker {
   uint8_t held_size_ = 0;
   uint8_t held_passed_ = 0;
   std::array<char, kMaxControlPayload> close_payload_;
+  uint16_t close_code_ = kNoStatus;
   Sender sender_;
-  bool in_message_ = false;  // between the first and the last frame of one
-  bool message_is_text_ = false;
+  bool in_message_ = false;   // between the first and the last frame of one
+  bool checks_text_ = false;  // of this message, that it is UTF-8
   bool whole_ = true;
   bool close_seen_ = false;
 };

@@ -80,7 +80,7 @@ TEST(MessageChecker, WhatIsSoundPassesUnchanged) {
                       close_with(
                           "\x03\xe8"
                           "bye");
-  Outcome outcome = check_pieces(sound, {.check_text = true});
+  Outcome outcome = check_pieces(sound);
   EXPECT_EQ(outcome.passed, sound);
   EXPECT_TRUE(outcome.whole);
   EXPECT_EQ(outcome.why, "");
@@ -115,7 +115,7 @@ TEST(MessageChecker, WhatTheRfcForbidsIsRefusedBeforeItIsPassedOn) {
   };
   std::string before = text("before");
   for (const Row& row : kRows) {
-    Outcome outcome = check_pieces(before + row.bytes, {.check_text = true});
+    Outcome outcome = check_pieces(before + row.bytes);
     EXPECT_EQ(outcome.why, row.why);
     EXPECT_EQ(outcome.code, row.code) << row.why;
     EXPECT_TRUE(outcome.passed.starts_with(before));
@@ -126,9 +126,32 @@ TEST(MessageChecker, WhatTheRfcForbidsIsRefusedBeforeItIsPassedOn) {
 }
 
 TEST(MessageChecker, CharactersMayBeCutByFramesAndPieces) {
-  EXPECT_EQ(check_pieces(text("\xce", false) + ping("\xff") + more("\xba"), {.check_text = true}).why, "");
-  EXPECT_EQ(check_pieces(frame("\xff", Opcode::kBinary), {.check_text = true}).why, "");
-  EXPECT_EQ(check_pieces(text("\xff")).why, "");
+  EXPECT_EQ(check_pieces(text("\xce", false) + ping("\xff") + more("\xba")).why, "");
+  EXPECT_EQ(check_pieces(frame("\xff", Opcode::kBinary)).why, "");
+}
+
+// RFC 7692, section 6: RSV1 on the first frame of a message, once both have agreed on it.
+TEST(MessageChecker, WhatIsCompressedIsNotLookedInto) {
+  MessageLimits limits{.max_message = 3, .compression = true};
+  auto first = [](std::string_view payload, int reserved = 4) {
+    return frame(payload, Opcode::kText, false, true, reserved);
+  };
+  EXPECT_EQ(check_pieces(first("\xff") + ping() + more("\xfe"), limits).why, "");
+  EXPECT_EQ(check_pieces(first("\xff") + more("\xfe\xfe\xfe"), limits).code, kMessageTooBig);
+  EXPECT_EQ(check_pieces(first("x", 0) + more("\xff"), limits).code, kNotUtf8) << "not every message is";
+  EXPECT_EQ(check_pieces(first("x", 6), limits).code, kProtocolError);
+  EXPECT_EQ(check_pieces(first("x") + frame("y", Opcode::kContinuation, true, true, 4), limits).code,
+            kProtocolError);
+  EXPECT_EQ(check_pieces(frame("x", Opcode::kPing, true, true, 4), limits).code, kProtocolError);
+}
+
+TEST(MessageChecker, CountsMessagesAndKnowsTheCloseCode) {
+  MessageChecker checker(Sender::kClient, {});
+  checker.check(text("1") + text("2", false) + ping() + more("2") + text("3", false), Instant());
+  EXPECT_EQ(checker.messages(), 3u);
+  EXPECT_EQ(checker.close_code(), kNoStatus);
+  checker.check(more("") + close_with("\x10\x92"), Instant());
+  EXPECT_EQ(checker.close_code(), 4242);
 }
 
 TEST(MessageChecker, AMessageTooBigIsRefusedAtTheHeadThatMakesItSo) {

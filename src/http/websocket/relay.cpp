@@ -16,18 +16,29 @@ constexpr CloseReason kTooIdle{kGoingAway, "idle for too long"};
 constexpr CloseReason kTooOld{kGoingAway, "open for too long"};
 constexpr CloseReason kPartnerRefused{kGoingAway, "the other side was refused"};
 
-RelayEnd end_of(const CloseReason& violation) {
-  if (violation.code == kMessageTooBig) return RelayEnd::kMessageSize;
-  if (violation.code == kPolicyViolation) return RelayEnd::kMessageRate;
-  return RelayEnd::kProtocol;
+RelayEnd end_of(const CloseReason& violation, bool of_client) {
+  if (violation.code == kMessageTooBig)
+    return of_client ? RelayEnd::kMessageSize : RelayEnd::kUpstreamMessageSize;
+  if (violation.code == kPolicyViolation)
+    return of_client ? RelayEnd::kMessageRate : RelayEnd::kUpstreamMessageRate;
+  return of_client ? RelayEnd::kProtocol : RelayEnd::kUpstreamProtocol;
 }
 
 }  // namespace
 
 std::string_view relay_end_text(RelayEnd end) {
-  static constexpr std::string_view kTexts[] = {
-      "client",   "upstream",          "idle",  "max_age",  "message_size", "message_rate",
-      "protocol", "upstream_protocol", "drain", "cancelled"};
+  static constexpr std::string_view kTexts[] = {"client",
+                                                "upstream",
+                                                "idle",
+                                                "max_age",
+                                                "message_size",
+                                                "message_rate",
+                                                "protocol",
+                                                "upstream_message_size",
+                                                "upstream_message_rate",
+                                                "upstream_protocol",
+                                                "drain",
+                                                "cancelled"};
   return kTexts[static_cast<size_t>(end)];
 }
 
@@ -42,8 +53,22 @@ Relay::Relay(io::Loop& loop, io::Stream& client, io::Stream& upstream, io::Cance
       moved_at_(loop.now()) {
   if (!rules.checked) return;
   using Sender = MessageChecker::Sender;
-  up_.checker = std::make_unique<MessageChecker>(Sender::kClient, rules.of_client);
-  down_.checker = std::make_unique<MessageChecker>(Sender::kServer, rules.of_upstream);
+  auto up = std::make_unique<MessageChecker>(Sender::kClient, rules.of_client);
+  auto down = std::make_unique<MessageChecker>(Sender::kServer, rules.of_upstream);
+  (rules.dry_run ? up_.observer : up_.checker) = std::move(up);
+  (rules.dry_run ? down_.observer : down_.checker) = std::move(down);
+}
+
+RelayEnd Relay::end() const {
+  if (end_) return *end_;
+  return token_.reason() == io::CancelReason::kClientGone ? RelayEnd::kClient : RelayEnd::kCancelled;
+}
+
+RelayCount Relay::count() const {
+  RelayCount count{.received = up_.count(), .sent = down_.count(), .close_code = our_code_};
+  if (closed_by_) count.close_code = closed_by_->said_code();
+  if (count.close_code == 0) count.close_code = kAbnormal;
+  return count;
 }
 
 io::Task<> Relay::run() {
@@ -101,6 +126,7 @@ Relay::Pieces Relay::take(Way& way, std::string_view bytes) {
     if (way.checker->close_seen()) note_close(way);
   } else {
     passed = pass_frames(way, bytes, to_boundary);
+    if (way.observer) observe(way, bytes.substr(0, passed));
   }
   pieces.add(bytes.substr(0, passed));
   if (to_boundary && way.at_boundary()) pieces.used = passed;
@@ -120,21 +146,46 @@ void Relay::overlook(Way& way, std::string_view bytes) {
 size_t Relay::pass_frames(Way& way, std::string_view bytes, bool to_boundary) {
   std::string_view input = bytes;
   while (!input.empty()) {
-    if (way.reader.next(input) == FrameReader::Event::kHead) {
-      const FrameHead& head = way.reader.head();
-      // What is no close frame by all that a head says belongs to something that is not RFC 6455.
-      if (head.opcode == Opcode::kClose && head.fin && head.masked == way.masks && head.reserved == 0 &&
-          head.length <= kMaxControlPayload)
-        note_close(way);
-    }
+    auto event = way.reader.next(input);
+    if (event == FrameReader::Event::kHead) note_head(way);
+    if (event == FrameReader::Event::kPayload && way.close_seen) note_close_code(way);
     if (to_boundary && way.reader.at_boundary()) break;
   }
   return bytes.size() - input.size();
 }
 
+void Relay::note_head(Way& way) {
+  const FrameHead& head = way.reader.head();
+  if (head.opcode == Opcode::kText || head.opcode == Opcode::kBinary) ++way.messages;
+  // What is no close frame by all that a head says belongs to something that is not RFC 6455.
+  if (head.opcode == Opcode::kClose && head.fin && head.masked == way.masks && head.reserved == 0 &&
+      head.length <= kMaxControlPayload)
+    note_close(way);
+}
+
+/// The first two bytes of a close frame, in whatever pieces they come (section 5.5.1).
+void Relay::note_close_code(Way& way) {
+  const FrameHead& head = way.reader.head();
+  if (head.opcode != Opcode::kClose || head.length < 2) return;
+  uint64_t at = way.reader.payload_offset();
+  for (char c : way.reader.payload().substr(0, at < 2 ? 2 - at : 0)) {
+    auto byte = static_cast<uint8_t>(head.masked ? c ^ head.mask[at] : c);
+    way.close_code = at == 0 ? static_cast<uint16_t>(byte << 8) : way.close_code | byte;
+    ++at;
+  }
+}
+
+/// What a dry run finds: the first thing only, and everything passes.
+void Relay::observe(Way& way, std::string_view bytes) {
+  way.observer->check(bytes, loop_.now());
+  if (!way.observer->violation() || observed_) return;
+  observed_ = end_of(*way.observer->violation(), way.masks);
+}
+
 void Relay::note_close(Way& way) {
   if (way.close_seen) return;
   way.close_seen = true;
+  if (!closed_by_ && our_code_ == 0) closed_by_ = &way;
   finish(other(way), way);
   // Both have said goodbye: nothing is left but to end (RFC 6455, section 7.1.1).
   if (other(way).close_seen) end_within(kCloseTime);
@@ -151,10 +202,12 @@ void Relay::source_ended(Way& way, bool broken) {
 
 void Relay::violated(Way& way) {
   const CloseReason& violation = *way.checker->violation();
+  if (!closed_by_ && our_code_ == 0) our_code_ = violation.code;
+  RelayEnd end = end_of(violation, way.masks);
   if (way.masks)
-    close(end_of(violation), violation, kPartnerRefused);
+    close(end, violation, kPartnerRefused);
   else
-    close(RelayEnd::kUpstreamProtocol, kPartnerRefused, violation);
+    close(end, kPartnerRefused, violation);
   // Within a frame nothing can be said to the sink any more but the end.
   if (way.stopped || way.at_boundary()) return;
   way.stopped = true;
@@ -165,6 +218,7 @@ void Relay::drain() { close(RelayEnd::kDrain, kLeaving, kLeaving); }
 
 void Relay::close(RelayEnd end, const CloseReason& to_client, const CloseReason& to_upstream) {
   if (!end_) end_ = end;
+  if (!closed_by_ && our_code_ == 0) our_code_ = to_client.code;
   // A worker that drains has a time of its own for everybody.
   if (end != RelayEnd::kDrain) end_within(kCloseTime);
   tell(down_, to_client);

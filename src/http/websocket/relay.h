@@ -23,12 +23,21 @@ enum class RelayEnd : uint8_t {
   kMaxAge,
   kMessageSize,
   kMessageRate,
-  kProtocol,          // a frame, or a text, of the client's that RFC 6455 forbids
-  kUpstreamProtocol,  // likewise, or a message too big
+  kProtocol,  // a frame, or a text, that RFC 6455 forbids
+  kUpstreamMessageSize,
+  kUpstreamMessageRate,
+  kUpstreamProtocol,
   kDrain,
   kCancelled,
 };
 std::string_view relay_end_text(RelayEnd end);
+
+/// What was carried, for metrics and the log.
+struct RelayCount {
+  uint64_t received = 0;  // messages of the client's
+  uint64_t sent = 0;      // likewise to the client
+  uint16_t close_code = 0;
+};
 
 /// Both streams live until `run` has returned. It must be run once it exists.
 class Relay final : private io::Timer {
@@ -43,7 +52,11 @@ class Relay final : private io::Timer {
   io::Task<> run();
   /// Both are told to go (1001), each as soon as the frame that it is being sent is whole.
   void drain();
-  RelayEnd end() const { return end_.value_or(RelayEnd::kCancelled); }
+  RelayEnd end() const;
+  /// What a dry run would have ended it for.
+  const std::optional<RelayEnd>& observed() const { return observed_; }
+  /// With the code that was said first, by either side or by us.
+  RelayCount count() const;
 
  private:
   /// One direction.
@@ -53,10 +66,13 @@ class Relay final : private io::Timer {
 
     io::Stream& source;
     io::Stream& sink;
-    FrameReader reader;                       // of what is not checked, and of what is thrown away
-    std::unique_ptr<MessageChecker> checker;  // null: nothing is checked
-    std::optional<CloseReason> due;           // to be told to the sink
-    bool masks;                               // the sink is a server
+    FrameReader reader;                        // of what is not checked, and of what is thrown away
+    std::unique_ptr<MessageChecker> checker;   // null: nothing is checked
+    std::unique_ptr<MessageChecker> observer;  // of a dry run
+    std::optional<CloseReason> due;            // to be told to the sink
+    uint64_t messages = 0;                     // of what is not checked
+    uint16_t close_code = kNoStatus;           // likewise
+    bool masks;                                // the sink is a server
     bool writing = false;
     bool stopped = false;     // nothing more is passed on
     bool close_sent = false;  // to the sink, by us
@@ -64,6 +80,8 @@ class Relay final : private io::Timer {
     bool ended = false;       // the source is
 
     bool at_boundary() const { return checker ? checker->at_boundary() : reader.at_boundary(); }
+    uint64_t count() const { return checker ? checker->messages() : messages; }
+    uint16_t said_code() const { return checker ? checker->close_code() : close_code; }
   };
   /// What is to be written of what was read.
   struct Pieces {
@@ -80,6 +98,9 @@ class Relay final : private io::Timer {
   /// Goes over what is not passed on, for a goodbye in it.
   void overlook(Way& way, std::string_view bytes);
   size_t pass_frames(Way& way, std::string_view bytes, bool to_boundary);
+  void note_head(Way& way);
+  void note_close_code(Way& way);
+  void observe(Way& way, std::string_view bytes);
   void note_close(Way& way);
   void source_ended(Way& way, bool broken);
   void violated(Way& way);
@@ -106,6 +127,9 @@ class Relay final : private io::Timer {
   Instant moved_at_;
   uint64_t moved_seen_ = 0;
   std::optional<RelayEnd> end_;
+  std::optional<RelayEnd> observed_;
+  const Way* closed_by_ = nullptr;  // the first to say goodbye
+  uint16_t our_code_ = 0;           // of our goodbye, when that was first
   bool running_ = false;
 };
 

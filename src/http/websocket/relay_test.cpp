@@ -271,7 +271,6 @@ TEST_F(WebSocketRelay, MessageTooBigIsRefusedBeforeAnyOfItPasses) {
 TEST_F(WebSocketRelay, WhatIsWrongWithinAFrameCutsIt) {
   RelayRules rules;
   rules.checked = true;
-  rules.of_client.check_text = true;
   start(rules);
   std::string text = frame("good\xff and more", true, Opcode::kText);
   send(client, text.substr(0, 9));
@@ -298,7 +297,7 @@ TEST_F(WebSocketRelay, UpstreamIsHeldToTheRulesToo) {
   EXPECT_EQ(close_code(upstream.received), kMessageTooBig);
   EXPECT_TRUE(client.received.starts_with(from_server("12345")));
   EXPECT_EQ(close_code(client.received), kGoingAway);
-  EXPECT_EQ(relay->end(), RelayEnd::kUpstreamProtocol);
+  EXPECT_EQ(relay->end(), RelayEnd::kUpstreamMessageSize);
 }
 
 TEST_F(WebSocketRelay, WhoDoesNotReadHoldsTheOtherBack) {

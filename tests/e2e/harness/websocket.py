@@ -163,3 +163,64 @@ def echo_script(connection):
         peer.send(PONG if part.opcode == PING else part.opcode, part.payload, fin=part.fin)
         if part.opcode == CLOSE:
             return
+
+
+class Http2Socket:
+    """The stream of a WebSocket on an HTTP/2 connection (RFC 8441) with the face of a socket: frames by hand, for h2 takes
+    nothing more after a GOAWAY."""
+
+    DATA, RST_STREAM, PING, GOAWAY, WINDOW_UPDATE = 0, 3, 6, 7, 8
+
+    def __init__(self, client, stream):
+        self.client, self.stream, self.ended, self.goaways = client, stream, False, []
+        self._frames = client.frames()
+
+    def settimeout(self, seconds):
+        self.client.sock.settimeout(seconds)
+
+    def _put(self, kind, payload, flags=0, stream=None):
+        head = struct.pack("!I", len(payload))[1:] + bytes([kind, flags]) + struct.pack("!I", self.stream if stream is None else stream)
+        self.client.sock.sendall(head + payload)
+
+    def sendall(self, data):
+        for at in range(0, len(data), 16384):
+            self._put(self.DATA, data[at : at + 16384])
+
+    def shutdown(self, _=None):
+        self._put(self.DATA, b"", flags=1)
+
+    def reset(self):
+        self._put(self.RST_STREAM, struct.pack("!I", 8))
+
+    def recv(self, _):
+        while not self.ended:
+            for kind, flags, stream, payload in self._frames:
+                if kind == self.PING and not flags & 1:
+                    self._put(self.PING, payload, flags=1, stream=0)
+                elif kind == self.GOAWAY:
+                    self.goaways.append(payload)
+                elif kind == self.RST_STREAM and stream == self.stream:
+                    raise ConnectionResetError(f"the stream was reset: {payload.hex()}")
+                elif kind == self.DATA and stream == self.stream:
+                    self.ended = bool(flags & 1)
+                    if payload:
+                        for number in (0, stream):
+                            self._put(self.WINDOW_UPDATE, struct.pack("!I", len(payload)), stream=number)
+                        return payload
+                    if self.ended:
+                        return b""
+            else:
+                self.ended = True
+        return b""
+
+
+def open_on_http2(client, target="/", fields=()):
+    """Shakes hands by extended CONNECT on a harness.http2.Client; gives back the peer and the answer."""
+    assert client.wait_for(lambda: client.h2.remote_settings.enable_connect_protocol), "no extended CONNECT"
+    pseudo = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", target), (":authority", "gateway.test")]
+    stream = client.request("CONNECT", target, end=False, pseudo=pseudo, fields=[("sec-websocket-version", "13"), *fields])
+    answer = client.answers[stream]
+    assert client.wait_for(lambda: answer.status is not None), "no answer"
+    if answer.status != 200:
+        return None, answer
+    return Peer(Http2Socket(client, stream), True, answer.body), answer

@@ -1,13 +1,13 @@
-// `websocket`: what a WebSocket may carry and how long it may stand; the gateway then looks at its frames.
+// `websocket`: what a WebSocket may carry, for how long, and whose pages may open one.
 #pragma once
 
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "config/types.h"
 #include "gateway/exchange.h"
 #include "gateway/policy_types.h"
+#include "http/origin.h"
 
 namespace sluice::policies {
 
@@ -15,15 +15,16 @@ struct WebSocketConfig {
   std::optional<config::ByteSize> max_message;
   std::optional<config::ByteSize> max_upstream_message;
   std::optional<config::Rate> rate;
+  std::optional<config::Rate> upstream_rate;
   Duration idle{};     // zero: `timeouts.stream_idle`
   Duration max_age{};  // zero: none
-  std::vector<std::string> origins;
+  std::vector<http::OriginPattern> origins;
   bool compression = false;
   static const config::Struct<WebSocketConfig>& schema();
 };
 
-/// Other requests pass untouched. What both sides send is held to RFC 6455; who breaks it, or a limit, is
-/// closed with the code that says so. Of two in a chain the inner one holds.
+/// Looks at the handshake only. What it demands of the messages is left in the exchange, for whoever carries
+/// them; of several such policies the smaller of each limit holds.
 class WebSocket final : public gateway::Policy {
  public:
   WebSocket(const WebSocketConfig& configured, const gateway::PolicyContext& context);
@@ -33,11 +34,23 @@ class WebSocket final : public gateway::Policy {
   static const gateway::PolicyType& type();
 
  private:
-  bool welcomes(std::string_view origin) const;
+  bool origin_fits(const http::Request& request) const;
+  const gateway::WebSocketRules* joined_with(const gateway::WebSocketRules* before, Arena& arena) const;
 
   gateway::WebSocketRules rules_;
-  std::vector<std::string> origins_;  // in lower case
+  std::vector<http::OriginPattern> origins_;
   bool compression_;
 };
 
 }  // namespace sluice::policies
+
+template <>
+struct sluice::config::ScalarTraits<sluice::http::OriginPattern> {
+  static constexpr std::string_view kName = "origin";
+  static constexpr std::string_view kExpected =
+      "an origin such as `https://shop.example` or `https://*.example.com`";
+  static constexpr std::string_view kPattern = "^(null|[a-zA-Z][a-zA-Z0-9+.-]*://[^/]+)$";
+  static constexpr bool kPlainNumber = false;
+  static Parsed<http::OriginPattern> parse(std::string_view text) { return http::OriginPattern::parse(text); }
+  static std::string text(const http::OriginPattern& pattern) { return pattern.text(); }
+};
