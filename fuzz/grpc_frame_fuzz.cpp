@@ -1,5 +1,5 @@
-// gRPC messages: read in pieces they are what they are in one piece, and nothing is larger than the bound. What
-// only looks at them sees the same.
+// gRPC messages: read in pieces they are what they are in one piece, and nothing is larger than the bound.
+// What only looks at them sees the same.
 #include <algorithm>
 #include <string>
 

@@ -155,8 +155,7 @@ GrpcCall::GrpcCall(gateway::Exchange& exchange, const gateway::Upstream& upstrea
     : exchange_(exchange), upstream_(upstream) {
   exchange.server.te_trailers = true;  // a service may refuse calls without it
   if (!exchange.request_body) return;
-  exchange.request_body =
-      &body_.emplace(*exchange.request_body, exchange.plan->grpc_message, exchange.arena);
+  exchange.request_body = &body_.emplace(*exchange.request_body, exchange.plan->grpc_message, exchange.arena);
 }
 
 void GrpcCall::begin_try() {
