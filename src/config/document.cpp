@@ -43,7 +43,8 @@ const Struct<Retry>& Retry::schema() {
           .range(1, 10)
           .field(
               "on", &Retry::on,
-              "Why: `connect_failure`, `reset` and `timeout` before a response, or a status such as `503`.");
+              "Why: `connect_failure`, `reset` and `timeout` before a response, a status such as `503`, or, "
+              "of gRPC calls, a status such as `unavailable`.");
   return schema;
 }
 
@@ -78,7 +79,9 @@ const Struct<InnerTimeouts>& InnerTimeouts::schema() {
 const Struct<InnerLimits>& InnerLimits::schema() {
   static const auto schema = Struct<InnerLimits>("inner_limits", "Limits that override the gateway's.")
                                  .field("request_body", &InnerLimits::request_body,
-                                        "The size of a request's body; larger ones get 413.");
+                                        "The size of a request's body; larger ones get 413.")
+                                 .field("grpc_message", &InnerLimits::grpc_message,
+                                        "The size of a message of a gRPC call; `0` for none.");
   return schema;
 }
 
@@ -241,10 +244,12 @@ std::string Document::describe(const Origin& origin) const {
 }
 
 EffectiveSettings effective_settings(const Gateway& gateway, const Api* api, const Route* route) {
-  EffectiveSettings out{gateway.timeouts.total, gateway.limits.request_body, gateway.access_log.format};
+  EffectiveSettings out{gateway.timeouts.total, gateway.limits.request_body, gateway.limits.grpc_message,
+                        gateway.access_log.format};
   const auto lay_over = [&out](const auto& level) {
     out.total = level.timeouts.total.value_or(out.total);
     out.request_body = level.limits.request_body.value_or(out.request_body);
+    out.grpc_message = level.limits.grpc_message.value_or(out.grpc_message);
     out.access_log = level.access_log.format.value_or(out.access_log);
   };
   if (api) lay_over(*api);

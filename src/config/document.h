@@ -89,6 +89,7 @@ struct GatewayLimits {
   ByteSize request_head = kibibytes(32);
   uint32_t request_fields = 100;
   ByteSize request_body = mebibytes(16);
+  ByteSize grpc_message{};                                // 0: none, and `request_body` bounds calls too
   uint32_t connections = 0;                               // 0: as many as descriptors allow
   uint32_t connections_per_address = 0;                   // 0: none
   Duration queue_delay = std::chrono::milliseconds(500);  // 0: none
@@ -151,6 +152,7 @@ struct InnerTimeouts {
 };
 struct InnerLimits {
   std::optional<ByteSize> request_body;
+  std::optional<ByteSize> grpc_message;
   static const Struct<InnerLimits>& schema();
 };
 struct InnerAccessLog {
@@ -164,7 +166,8 @@ struct InnerAccessLog {
 struct Certificate {
   std::string cert;
   std::string key;
-  std::string ocsp;  // empty: nothing is stapled
+  std::string ocsp;  // empty: no file
+  bool fetch_ocsp = false;
   Origin origin;
   std::shared_ptr<const tls::Certificate> loaded;
   static const Struct<Certificate>& schema();
@@ -218,9 +221,9 @@ struct UpstreamTimeouts {
 
 /// Why a request may be tried again.
 struct RetryCondition {
-  enum class Kind : uint8_t { kConnectFailure, kReset, kTimeout, kStatus };
+  enum class Kind : uint8_t { kConnectFailure, kReset, kTimeout, kStatus, kGrpcStatus };
   Kind kind = Kind::kConnectFailure;
-  uint16_t status = 0;  // of kStatus
+  uint16_t status = 0;  // of kStatus and kGrpcStatus
   friend bool operator==(const RetryCondition&, const RetryCondition&) = default;
 };
 
@@ -394,6 +397,7 @@ struct Document {
 struct EffectiveSettings {
   Duration total{0};  // 0: none
   ByteSize request_body;
+  ByteSize grpc_message;  // 0: none
   AccessLogFormat access_log = AccessLogFormat::kJson;
 };
 /// `route` is nullptr for an API without routes.

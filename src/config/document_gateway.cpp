@@ -54,6 +54,9 @@ const Struct<GatewayLimits>& GatewayLimits::schema() {
           .range(1, 1000)
           .unit("fields")
           .field("request_body", &GatewayLimits::request_body, "The size of a body; larger ones get 413.")
+          .field("grpc_message", &GatewayLimits::grpc_message,
+                 "The size of a message of a gRPC call, in either direction; with a larger one the call ends "
+                 "as RESOURCE_EXHAUSTED. Where it is set, `request_body` does not bound gRPC calls. 0: none.")
           .field("connections", &GatewayLimits::connections,
                  "How many client connections at once, of all listeners; more are closed as they come. 0: as "
                  "many as the process's descriptors allow.")

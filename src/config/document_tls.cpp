@@ -59,7 +59,9 @@ const Struct<Certificate>& Certificate::schema() {
           .required()
           .field("key", &Certificate::key, "PEM: its private key, without a password.")
           .required()
-          .field("ocsp", &Certificate::ocsp, "DER: an OCSP response that is stapled.");
+          .field("ocsp", &Certificate::ocsp, "DER: an OCSP response that is stapled.")
+          .field("fetch_ocsp", &Certificate::fetch_ocsp,
+                 "Ask the responder that the certificate names for such a response, and again in time.");
   return schema;
 }
 

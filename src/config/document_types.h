@@ -7,6 +7,7 @@
 
 #include "base/ascii.h"
 #include "config/document.h"
+#include "http/grpc_status.h"
 
 namespace sluice::config {
 
@@ -135,8 +136,12 @@ struct ScalarTraits<RetryCondition> {
   using Kind = RetryCondition::Kind;
   static constexpr std::string_view kName = "condition";
   static constexpr std::string_view kExpected =
-      "`connect_failure`, `reset`, `timeout` or a status from 400 to 599";
-  static constexpr std::string_view kPattern = "^(connect_failure|reset|timeout|[45][0-9][0-9])$";
+      "`connect_failure`, `reset`, `timeout`, a status from 400 to 599 or one of gRPC such as `unavailable`";
+  static constexpr std::string_view kPattern =
+      "^(connect_failure|reset|timeout|[45][0-9][0-9]|cancelled|unknown|invalid_argument|deadline_exceeded|"
+      "not_found|already_exists|permission_denied|resource_exhausted|failed_precondition|aborted|out_of_"
+      "range|"
+      "unimplemented|internal|unavailable|data_loss|unauthenticated)$";
   static constexpr bool kPlainNumber = true;
   static Parsed<RetryCondition> parse(std::string_view text) {
     if (text == "connect_failure") return RetryCondition{Kind::kConnectFailure, 0};
@@ -145,7 +150,12 @@ struct ScalarTraits<RetryCondition> {
     const auto status = ascii::parse_decimal(text);
     if (status && *status >= 400 && *status <= 599)
       return RetryCondition{Kind::kStatus, static_cast<uint16_t>(*status)};
-    static constexpr std::string_view kNames[] = {"connect_failure", "reset", "timeout"};
+    const auto grpc = http::parse_grpc_status_code(text);
+    if (grpc && *grpc != http::GrpcStatus::kOk)
+      return RetryCondition{Kind::kGrpcStatus, static_cast<uint16_t>(*grpc)};
+    static constexpr std::string_view kNames[] = {"connect_failure", "reset",     "timeout",
+                                                  "unavailable",     "cancelled", "deadline_exceeded",
+                                                  "internal",        "aborted",   "resource_exhausted"};
     const std::string_view meant = nearest(text, kNames);
     if (meant.empty()) return std::unexpected(std::string());
     return std::unexpected("expected " + std::string(kExpected) + "; did you mean `" + std::string(meant) +
@@ -161,6 +171,8 @@ struct ScalarTraits<RetryCondition> {
         return "timeout";
       case Kind::kStatus:
         return std::to_string(condition.status);
+      case Kind::kGrpcStatus:
+        return std::string(http::grpc_status_code(static_cast<http::GrpcStatus>(condition.status)));
     }
     return {};
   }

@@ -219,20 +219,21 @@ TEST(Loader, UpstreamMistakesAreRefused) {
       {"balance: p2c, targets: [http://h]", "1:42 `p2c` is not supported in this version"},
       {"targets: [ { url: http://h, weight: 0 } ]", "1:42 no target takes requests: all weights are 0"},
       {"targets: [http://h], retry: { on: [rest] }",
-       "1:68 expected `connect_failure`, `reset`, `timeout` or a status from 400 to 599; did you mean "
+       "1:68 expected `connect_failure`, `reset`, `timeout`, a status from 400 to 599 or one of gRPC such as "
+       "`unavailable`; did you mean "
        "`reset`?"},
       {"targets: [http://h], retry: { attempts: 0 }", "1:73 `attempts` must be from 1 to 10"},
       {"targets: [https://h], tls: { ca: x }", "1:66 there is no entry `x` in `trust`"},
       {"targets: [https://h], tls: { certificate: x }", "1:75 there is no entry `x` in `certificates`"},
-      {"targets: [http://h], protocol: h2", "1:63 `h2` is HTTP/2 over TLS, for targets with `https://`"},
+      {"targets: [http://h], protocol: h2", "1:64 `h2` is HTTP/2 over TLS, for targets with `https://`"},
       {"targets: [https://h], protocol: h2c",
-       "1:64 `h2c` is HTTP/2 in the clear, for targets with `http://`"},
+       "1:65 `h2c` is HTTP/2 in the clear, for targets with `http://`"},
       {"targets: [http://h], protocol: h2c, proxy_protocol: v2",
-       "1:63 connections of `h2c` carry the requests of many clients, and one that begins with a PROXY "
+       "1:64 connections of `h2c` carry the requests of many clients, and one that begins with a PROXY "
        "header "
        "is for one client alone: `protocol: h1`, or no `proxy_protocol`"},
       {"targets: [https://h], protocol: h2, proxy_protocol: v1",
-       "1:64 connections of `h2` carry the requests of many clients, and one that begins with a PROXY header "
+       "1:65 connections of `h2` carry the requests of many clients, and one that begins with a PROXY header "
        "is for one client alone: `protocol: h1`, or no `proxy_protocol`"}};
   for (const auto& [fields, problem] : kCases) {
     const auto result = load_sample("{ version: 1, upstreams: { u: { " + std::string(fields) + " } } }");

@@ -1,6 +1,7 @@
 // The end of an exchange: what is counted and what is logged.
 #include "gateway/tunnel.h"
 #include "gateway/worker.h"
+#include "http/grpc_frame.h"
 
 namespace sluice::gateway {
 
@@ -11,6 +12,7 @@ using telemetry::ErrorBy;
 /// The limit that a refusal of ours stands for (`sluice_limit_hits_total`), or empty.
 std::string_view limit_of(const Refusal& refusal) {
   if (refusal.code == "overloaded") return "queue_delay";
+  if (refusal.code == http::kGrpcMessageTooLargeError.code) return "grpc_message";
   if (refusal.code == "too_many_interim_responses") return "interim_responses";
   switch (refusal.status) {
     case 413:
@@ -67,6 +69,10 @@ void Worker::account(Exchange& exchange) {
   Duration total = loop_.now() - server.began;
   Duration upstream = std::min(exchange.upstream.time, total);
   const Judgement judgement = judge(exchange);
+  if (exchange.grpc_status && server.outcome() != http::SendOutcome::kComplete)
+    exchange.grpc_status = judgement.error_by == ErrorBy::kClient ? http::GrpcStatus::kCancelled
+                                                                  : http::GrpcStatus::kUnavailable;
+  if (exchange.grpc_status) count_call(exchange, *exchange.grpc_status);
 
   const RoutePlan* plan = exchange.plan;
   const telemetry::RouteMetrics& counters = plan ? plan->metrics : snapshot_->unmatched->metrics;
@@ -89,6 +95,16 @@ void Worker::account(Exchange& exchange) {
     exchange.tunnel->keep(record);
   else
     log(record);
+}
+
+void Worker::count_call(const Exchange& exchange, http::GrpcStatus status) {
+  const RoutePlan& plan = exchange.plan ? *exchange.plan : *snapshot_->unmatched;
+  uint32_t slot = plan.grpc_metrics.load(std::memory_order_acquire);
+  if (slot == 0) {
+    slot = services_.metrics.grpc(plan.api, plan.route).slot;
+    plan.grpc_metrics.store(slot, std::memory_order_release);
+  }
+  metrics_.add(telemetry::Group<telemetry::Counter, http::GrpcStatus>{slot}[status]);
 }
 
 void Worker::log(const telemetry::AccessRecord& record) {
@@ -120,6 +136,7 @@ telemetry::AccessRecord Worker::record_of(Exchange& exchange) const {
     record.consumer = exchange.identity->consumer;
     record.credential = exchange.identity->credential;
   }
+  if (exchange.grpc_status) record.grpc_status = static_cast<uint8_t>(*exchange.grpc_status);
   record.dry_run = exchange.dry_run;
   record.upstream = exchange.upstream.upstream;
   record.target = exchange.upstream.target;

@@ -119,7 +119,10 @@ io::Task<> ConnectionPool::open_shared(Duration timeout, http::Limits limits) {
     share(std::move(*stream), limits);
   } else {
     chose_http1_ = true;
-    give_back(&lend(std::move(*stream), Wish{}), true);
+    // For one of those who wait, also where none is kept for later.
+    UpstreamConnection& connection = lend(std::move(*stream), Wish{});
+    take_back(connection);
+    keep(connection);
   }
   tell_waiters(nullptr);
 }
@@ -249,22 +252,30 @@ void ConnectionPool::log_failure(const tls::HandshakeError& error) {
 }
 
 void ConnectionPool::give_back(UpstreamConnection* connection, bool reusable) {
-  --lent_;
-  metrics_.add(gauges_[PoolState::kActive], -1);
-  connection->stream_->unbind();
+  take_back(*connection);
   // The upstream may have changed to h2c meanwhile.
-  bool keep = reusable && !connection->dedicated_ && idle_time_ > Duration::zero() &&
+  bool kept = reusable && !connection->dedicated_ && idle_time_ > Duration::zero() &&
               protocol_ != config::UpstreamProtocol::kH2c && !connection->stream_->dirty();
-  if (keep && idle_count_ >= kMaxIdle) {
+  if (kept && idle_count_ >= kMaxIdle) {
     metrics_.add(full_);
-    keep = false;
+    kept = false;
   }
-  if (!keep) {
+  if (!kept) {
     delete connection;
     return;
   }
-  connection->idle_since_ = loop_.now();
-  idle_.push_front(*connection);
+  keep(*connection);
+}
+
+void ConnectionPool::take_back(UpstreamConnection& connection) {
+  --lent_;
+  metrics_.add(gauges_[PoolState::kActive], -1);
+  connection.stream_->unbind();
+}
+
+void ConnectionPool::keep(UpstreamConnection& connection) {
+  connection.idle_since_ = loop_.now();
+  idle_.push_front(connection);
   ++idle_count_;
   metrics_.add(gauges_[PoolState::kIdle], 1);
   if (!armed()) loop_.timers().arm(*this, loop_.now() + idle_time_);

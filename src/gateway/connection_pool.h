@@ -133,6 +133,8 @@ class ConnectionPool final : private io::Timer {
                                                          Wish wish);
   io::Task<io::Result<std::unique_ptr<io::Stream>>> secure(std::unique_ptr<io::Stream> stream,
                                                            io::CancelToken& token, bool opaque);
+  void take_back(UpstreamConnection& connection);
+  void keep(UpstreamConnection& connection);
   void drop(UpstreamConnection& connection);
   void on_timer() override;
 

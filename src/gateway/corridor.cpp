@@ -2,6 +2,7 @@
 #include <exception>
 
 #include "gateway/client_address.h"
+#include "gateway/grpc_call.h"
 #include "gateway/prefixed_body.h"
 #include "gateway/tunnel.h"
 #include "gateway/worker.h"
@@ -239,7 +240,8 @@ io::Task<> Worker::handle(http::ServerExchange& server) {
   pins_.pin(*verdict.plan);
   const RoutePlan& plan = *verdict.plan;
   exchange.plan = &plan;
-  if (plan.total > Duration::zero()) server.timer.set_total(server.began + plan.total);
+  const Refusal* bad_deadline = set_deadline(exchange, plan);
+  if (bad_deadline && !verdict.refusal) verdict.refusal = bad_deadline;
 
   bool failed = false;
   try {
@@ -260,8 +262,10 @@ io::Task<> Worker::handle(http::ServerExchange& server) {
       exchange.response.fields.add(FieldName::kAllow, verdict.allow);
       answered = true;
     }
-    server.limit_request_body(plan.request_body);
-    if (!answered && known_body_bytes(exchange, prefixed) > plan.request_body) {
+    bool by_message = exchange.speech == Speech::kGrpc && plan.grpc_message > 0;
+    uint64_t most_body = by_message ? UINT64_MAX : plan.request_body;
+    server.limit_request_body(most_body);
+    if (!answered && known_body_bytes(exchange, prefixed) > most_body) {
       std::ignore = exchange.refuse(kBodyTooLarge);
       answered = true;
     }

@@ -1,8 +1,10 @@
 #include "gateway/exchange.h"
 
+#include "gateway/grpc_call.h"
 #include "gateway/tunnel.h"
 #include "gateway/worker.h"
 #include "http/problem.h"
+#include "http/transfer_errors.h"
 
 namespace sluice::gateway {
 
@@ -34,6 +36,7 @@ Exchange::Exchange(http::ServerExchange& server_exchange, Worker& of_worker)
       request(server_exchange.request),
       response(server_exchange.arena),
       request_body(server_exchange.request_body),
+      speech(speech_of(server_exchange)),
       received_path(server_exchange.request.path) {}
 
 std::string_view Exchange::request_id() {
@@ -50,6 +53,14 @@ std::string_view Exchange::parameter(std::string_view name) const {
 Step Exchange::refuse(const Refusal& refusal) {
   refusal_ = refusal;
   error_by = refusal.by;
+  if (speech == Speech::kGrpc) {
+    grpc_status = http::grpc_status_of_http(refusal.status);
+    // 499 is for the log alone: nobody is there any more.
+    if (refusal.status != http::kClientGoneError.status) {
+      answer_call(*this, *grpc_status, refusal.detail);
+      return Step::answer();
+    }
+  }
   http::Problem problem{refusal.status, refusal.code, refusal.detail, request_id()};
   std::string_view body = http::write_problem(problem, arena);
   response.status = refusal.status;
@@ -62,6 +73,12 @@ Step Exchange::refuse(const Refusal& refusal) {
   response.body = http::BodyLength::known(body.size());
   response_body = http::Body::of(body);
   return Step::answer();
+}
+
+void Exchange::fail_call(const Refusal& refusal, http::GrpcStatus status) {
+  refusal_ = refusal;
+  error_by = refusal.by;
+  grpc_status = status;
 }
 
 Step Exchange::start_request_phase() {
@@ -97,6 +114,7 @@ bool Exchange::accept_decision(Step::Kind kind) {
   worker.metrics().add(link.dry_run_refusals);
   refusal_.reset();
   error_by = telemetry::ErrorBy::kNobody;
+  grpc_status.reset();
   response = http::Response(arena);
   response_body = http::Body::none();
   return false;

@@ -9,6 +9,7 @@
 #include "gateway/plan.h"
 #include "gateway/policy.h"
 #include "gateway/router/match.h"
+#include "http/grpc_status.h"
 #include "http/server.h"
 #include "http/websocket/relay_rules.h"
 #include "store/credentials.h"
@@ -32,6 +33,9 @@ struct WebSocketRules {
   http::websocket::RelayRules rules;
   telemetry::Counter limited;  // one was ended for them; in a dry run: would have been
 };
+
+/// How a client speaks: errors of ours must be what it understands.
+enum class Speech : uint8_t { kHttp, kGrpc, kGrpcWeb };
 
 /// What the upstream's part of an exchange was, for log and metrics.
 struct UpstreamRecord {
@@ -63,6 +67,12 @@ class Exchange {
   /// Who is calling, once a policy has found out; null: nobody known.
   const store::Identity* identity = nullptr;
   UpstreamRecord upstream;
+  const Speech speech;
+  /// How the gRPC call that this is, for the client or towards the upstream, has ended; nothing: it is none,
+  /// or nobody knows.
+  std::optional<http::GrpcStatus> grpc_status;
+  /// When the exchange must have ended.
+  Instant deadline = kNever;
   /// The path as it was matched; `request.path` is what is sent on.
   std::string_view received_path;
 
@@ -112,8 +122,11 @@ class Exchange {
     return static_cast<const T*>(states_[link_]);
   }
 
-  /// Puts problem details in place of the response. `return exchange.refuse({...});` ends a request phase.
+  /// Puts problem details in place of the response, for a client that speaks gRPC the status of its call.
+  /// `return exchange.refuse({...});` ends a request phase.
   Step refuse(const Refusal& refusal);
+  /// The same for one whose response has begun, and whose last part says the status: for log and metrics.
+  void fail_call(const Refusal& refusal, http::GrpcStatus status);
   /// Why the response is an error of the gateway's making, or null.
   const Refusal* refusal() const { return refusal_ ? &*refusal_ : nullptr; }
   /// An error of somebody else's: for the log.

@@ -1,6 +1,7 @@
 // RoutePlan: everything that a request needs once its route is known, compiled, immutable, shared.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -51,8 +52,11 @@ struct RoutePlan {
   std::shared_ptr<const Chain> chain;
   std::unique_ptr<const Handler> handler;
   telemetry::RouteMetrics metrics;
+  /// Of gRPC calls (telemetry::Families::grpc): resolved by the first one. 0: none yet.
+  mutable std::atomic<uint32_t> grpc_metrics{0};
   Duration total{};           // zero: none
   uint64_t request_body = 0;  // bytes; 413 beyond
+  uint64_t grpc_message = 0;  // bytes of a message of a gRPC call; 0: `request_body` is all that bounds it
   bool log = true;
   bool strip_path = false;              // the API's prefix is taken off the path
   std::vector<std::string> parameters;  // names, in the order of Match::parameter

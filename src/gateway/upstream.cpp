@@ -39,12 +39,14 @@ Upstream::Upstream(std::string upstream_name, const config::Upstream& configured
            .on_connect_failure = false,
            .on_reset = false,
            .on_timeout = false,
-           .statuses = {}};
+           .statuses = {},
+           .grpc_statuses = 0};
   for (const config::RetryCondition& condition : configured.retry.on) {
     if (condition.kind == Kind::kConnectFailure) retry.on_connect_failure = true;
     if (condition.kind == Kind::kReset) retry.on_reset = true;
     if (condition.kind == Kind::kTimeout) retry.on_timeout = true;
     if (condition.kind == Kind::kStatus) retry.statuses.push_back(condition.status);
+    if (condition.kind == Kind::kGrpcStatus) retry.grpc_statuses |= 1u << condition.status;
   }
 }
 

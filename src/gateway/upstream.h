@@ -71,6 +71,7 @@ struct RetryRules {
   bool on_reset = true;
   bool on_timeout = false;
   std::vector<uint16_t> statuses;
+  uint32_t grpc_statuses = 0;  // bit by http::GrpcStatus
 };
 
 /// Immutable but for the balancer's turn.

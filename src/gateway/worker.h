@@ -115,6 +115,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   /// An answer that needs no route: the listener sends everybody to `https`, or the host asked for has
   /// another client-certificate rule than the handshake had. False: there is none.
   bool answer_by_listener(Exchange& exchange);
+  void count_call(const Exchange& exchange, http::GrpcStatus status);
   /// Without what is to be said of the answer.
   telemetry::AccessRecord record_of(Exchange& exchange) const;
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);

@@ -41,4 +41,27 @@ std::expected<std::optional<GrpcFrameReader::Frame>, Error> GrpcFrameReader::nex
   return frame;
 }
 
+size_t GrpcMessageMeter::pass(std::string_view bytes) {
+  size_t at = 0;
+  while (at < bytes.size()) {
+    if (left_ > 0) {
+      size_t passing = std::min<uint64_t>(left_, bytes.size() - at);
+      left_ -= passing;
+      at += passing;
+      continue;
+    }
+    size_t begin = at;
+    while (prefix_bytes_ < kGrpcPrefixBytes && at < bytes.size()) {
+      // The flags are shifted out again.
+      size_ = size_ << 8 | static_cast<unsigned char>(bytes[at++]);
+      ++prefix_bytes_;
+    }
+    if (prefix_bytes_ < kGrpcPrefixBytes) break;
+    if (size_ > max_message_) return begin;
+    left_ = size_;
+    prefix_bytes_ = 0;
+  }
+  return at;
+}
+
 }  // namespace sluice::http

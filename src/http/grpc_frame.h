@@ -46,6 +46,21 @@ class GrpcFrameReader {
   bool given_ = false;   // `message_` was handed out
 };
 
+/// Looks at messages that pass by, and holds none.
+class GrpcMessageMeter {
+ public:
+  explicit GrpcMessageMeter(uint64_t max_message) : max_message_(max_message) {}
+
+  /// How many of the next bytes may pass: all, or those before a message of more than `max_message` bytes.
+  size_t pass(std::string_view bytes);
+
+ private:
+  uint64_t max_message_;
+  uint64_t left_ = 0;  // of the message that passes
+  uint32_t size_ = 0;  // as far as its prefix has come
+  uint8_t prefix_bytes_ = 0;
+};
+
 /// The status is 413; who reads an upstream's messages makes that 502.
 inline constexpr Error kGrpcMessageTooLargeError{413, "message_too_large",
                                                  "A gRPC message is larger than allowed.", true};

@@ -60,5 +60,26 @@ TEST(GrpcFrame, ALengthBeyondTheBoundIsRefusedBeforeTheMessageComes) {
   EXPECT_EQ(frame.error().status, 413);
 }
 
+TEST(GrpcFrame, AMeterStopsBeforeALargeMessageHoweverTheBytesAreCut) {
+  std::string good = framed("") + framed("1234", 1) + framed("abc");
+  std::string wire = good + framed("12345") + framed("x");
+  for (size_t piece = 1; piece <= wire.size(); ++piece) {
+    GrpcMessageMeter meter(4);
+    size_t passed = 0;
+    bool stopped = false;
+    for (size_t at = 0; at < wire.size() && !stopped; at += piece) {
+      std::string_view bytes = std::string_view(wire).substr(at, piece);
+      size_t allowed = meter.pass(bytes);
+      stopped = allowed < bytes.size();
+      passed += allowed;
+    }
+    EXPECT_TRUE(stopped) << piece;
+    EXPECT_GE(passed, good.size()) << piece;
+    EXPECT_LT(passed, good.size() + kGrpcPrefixBytes) << piece;
+  }
+  GrpcMessageMeter meter(5);
+  EXPECT_EQ(meter.pass(wire), wire.size());
+}
+
 }  // namespace
 }  // namespace sluice::http

@@ -35,15 +35,21 @@ constexpr Known kKnown[kGrpcStatuses] = {
 
 const Known& known(GrpcStatus status) { return kKnown[static_cast<size_t>(status)]; }
 
+/// Whether a `Content-Type` is `type`, with or without a format or parameters.
+bool has_type(std::string_view value, std::string_view type) {
+  if (!ascii::equal_ignoring_case(value.substr(0, type.size()), type)) return false;
+  value.remove_prefix(type.size());
+  return value.empty() || value.front() == '+' || value.front() == ';' || value.front() == ' ';
+}
+
 bool is_plain(char c) { return c >= 0x20 && c <= 0x7e && c != '%'; }
 
 }  // namespace
 
-bool is_grpc_content_type(std::string_view value) {
-  constexpr std::string_view kType = "application/grpc";
-  if (!ascii::equal_ignoring_case(value.substr(0, kType.size()), kType)) return false;
-  value.remove_prefix(kType.size());
-  return value.empty() || value.front() == '+' || value.front() == ';' || value.front() == ' ';
+bool is_grpc_content_type(std::string_view value) { return has_type(value, "application/grpc"); }
+
+bool is_grpc_web_content_type(std::string_view value) {
+  return has_type(value, "application/grpc-web") || has_type(value, "application/grpc-web-text");
 }
 
 std::optional<GrpcStatus> parse_grpc_status(std::string_view value) {
@@ -54,6 +60,11 @@ std::optional<GrpcStatus> parse_grpc_status(std::string_view value) {
 
 std::string_view grpc_status_text(GrpcStatus status) { return known(status).number; }
 std::string_view grpc_status_code(GrpcStatus status) { return known(status).code; }
+std::optional<GrpcStatus> parse_grpc_status_code(std::string_view code) {
+  for (int i = 0; i < kGrpcStatuses; ++i)
+    if (kKnown[i].code == code) return static_cast<GrpcStatus>(i);
+  return std::nullopt;
+}
 uint16_t http_status_of_grpc(GrpcStatus status) { return known(status).http; }
 
 GrpcStatus grpc_status_of_http(uint16_t status) {
@@ -85,6 +96,26 @@ GrpcStatus grpc_status_of_http(uint16_t status) {
   }
   // Other refusals of a request say that something was wrong with it.
   return status >= 400 && status < 500 ? GrpcStatus::kInvalidArgument : GrpcStatus::kUnknown;
+}
+
+GrpcStatus grpc_status_of_foreign(uint16_t status) {
+  switch (status) {
+    case 400:
+      return GrpcStatus::kInternal;
+    case 401:
+      return GrpcStatus::kUnauthenticated;
+    case 403:
+      return GrpcStatus::kPermissionDenied;
+    case 404:
+      return GrpcStatus::kUnimplemented;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return GrpcStatus::kUnavailable;
+    default:
+      return GrpcStatus::kUnknown;
+  }
 }
 
 std::string_view encode_grpc_message(std::string_view text, Arena& arena) {

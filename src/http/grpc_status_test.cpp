@@ -14,12 +14,20 @@ TEST(GrpcStatus, GrpcContentTypesAreToldFromGrpcWebs) {
     EXPECT_FALSE(is_grpc_content_type(no)) << no;
 }
 
+TEST(GrpcStatus, GrpcWebsContentTypesAreKnown) {
+  for (std::string_view yes :
+       {"application/grpc-web", "application/grpc-web+proto", "application/grpc-web-text;q=1"})
+    EXPECT_TRUE(is_grpc_web_content_type(yes)) << yes;
+  for (std::string_view no : {"application/grpc", "application/grpc-webx", "application/grpc-web-textile"})
+    EXPECT_FALSE(is_grpc_web_content_type(no)) << no;
+}
+
 TEST(GrpcStatus, NumbersAreReadAndWritten) {
   for (int i = 0; i < kGrpcStatuses; ++i) {
     auto status = static_cast<GrpcStatus>(i);
     EXPECT_EQ(grpc_status_text(status), std::to_string(i));
     EXPECT_EQ(parse_grpc_status(std::to_string(i)), status);
-    EXPECT_FALSE(grpc_status_code(status).empty());
+    EXPECT_EQ(parse_grpc_status_code(grpc_status_code(status)), status);
   }
   EXPECT_EQ(parse_grpc_status("17"), GrpcStatus::kUnknown);
   for (std::string_view no : {"", "-1", "x", "1 ", "0x1"}) EXPECT_FALSE(parse_grpc_status(no)) << no;
@@ -37,6 +45,22 @@ TEST(GrpcStatus, RefusalsBecomeTheContractsCodes) {
                             {503, 14},
                             {504, 4}})
     EXPECT_EQ(grpc_status_of_http(static_cast<uint16_t>(http)), static_cast<GrpcStatus>(grpc)) << http;
+}
+
+// grpc/doc/http-grpc-status-mapping.md
+TEST(GrpcStatus, ForeignAnswersBecomeTheStatusesThatClientsMakeOfThem) {
+  for (auto [http, grpc] : {std::pair{400, 13},
+                            {401, 16},
+                            {403, 7},
+                            {404, 12},
+                            {429, 14},
+                            {502, 14},
+                            {503, 14},
+                            {504, 14},
+                            {200, 2},
+                            {302, 2},
+                            {500, 2}})
+    EXPECT_EQ(grpc_status_of_foreign(static_cast<uint16_t>(http)), static_cast<GrpcStatus>(grpc)) << http;
 }
 
 // google/rpc/code.proto

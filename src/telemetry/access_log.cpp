@@ -111,6 +111,7 @@ char* AccessLog::append_json(char* to, const AccessRecord& r) {
   to = text_field(to, R"(,"credential":)", r.credential);
   to = text_field(to, R"(,"plan":)", r.plan);
   if (r.status != 0) to = number_field(to, R"(,"status":)", r.status);
+  if (r.grpc_status) to = number_field(to, R"(,"grpc_status":)", *r.grpc_status);
   to = text_field(to, R"(,"error_by":)", error_by_text(r.error_by));
   to = text_field(to, R"(,"error_code":)", r.error_code);
   to = text_field(to, R"(,"dry_run":)", r.dry_run);

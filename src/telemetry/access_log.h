@@ -39,6 +39,7 @@ struct AccessRecord {
   std::string_view credential = {};  // its public prefix
   std::string_view plan = {};
   uint16_t status = 0;
+  std::optional<uint8_t> grpc_status = {};  // of a gRPC call
   ErrorBy error_by = ErrorBy::kNobody;
   std::string_view error_code = {};
   std::string_view dry_run = {};  // code of a refusal that was not enforced

@@ -8,6 +8,7 @@ namespace {
 constexpr uint32_t kMaxSeries = 600;
 constexpr uint32_t kMaxHistograms = 300;  // each is twenty lines
 constexpr uint32_t kMaxSeriesPerRoute = Registry::kMaxGroups * 5;
+constexpr uint32_t kMaxCallsPerRoute = Registry::kMaxGroups * http::kGrpcStatuses;
 
 const std::vector<std::string_view> kCodeClasses = {"1xx", "2xx", "3xx", "4xx", "5xx"};
 const std::vector<std::string_view> kPhases = {"total", "upstream", "gateway"};
@@ -34,6 +35,13 @@ std::vector<std::string_view> handshake_failures() {
   return texts;
 }
 
+std::vector<std::string_view> grpc_statuses() {
+  std::vector<std::string_view> texts;
+  for (int i = 0; i < http::kGrpcStatuses; ++i)
+    texts.push_back(http::grpc_status_code(static_cast<http::GrpcStatus>(i)));
+  return texts;
+}
+
 }  // namespace
 
 Families::Families(Registry& registry) : registry_(registry) {
@@ -45,6 +53,13 @@ Families::Families(Registry& registry) : registry_(registry) {
                                    .fixed_label = "code_class",
                                    .fixed_values = kCodeClasses,
                                    .max_series = kMaxSeries});
+  grpc_requests_ = registry.add_family({.name = "sluice_grpc_requests_total",
+                                        .help = "gRPC calls that have ended, by their status.",
+                                        .kind = kCounter,
+                                        .labels = {"api", "route"},
+                                        .fixed_label = "grpc_status",
+                                        .fixed_values = grpc_statuses(),
+                                        .max_series = kMaxSeries});
   request_seconds_ =
       registry.add_family({.name = "sluice_request_seconds",
                            .help = "Time of requests, in all, waiting for upstream, and the rest.",
@@ -174,6 +189,11 @@ Families::Families(Registry& registry) : registry_(registry) {
                                               .help = "Until a certificate, or one of its chain, expires.",
                                               .kind = kGauge,
                                               .labels = {"name"}});
+  ocsp_expires_ =
+      registry.add_family({.name = "sluice_ocsp_expires_seconds",
+                           .help = "Until a fetched OCSP response is out of date; 0: there is none.",
+                           .kind = kGauge,
+                           .labels = {"name"}});
   reloads_ = {registry.resolve(reloads, {})};
   config_revision_ = {registry.resolve(revision, {})};
   uint32_t bytes = registry.resolve(websocket_bytes, {});
@@ -188,11 +208,16 @@ Families::Families(Registry& registry) : registry_(registry) {
 
 void Families::set_per_route(bool on) {
   registry_.set_max_series(requests_, on ? kMaxSeriesPerRoute : kMaxSeries);
+  registry_.set_max_series(grpc_requests_, on ? kMaxCallsPerRoute : kMaxSeries);
 }
 
 RouteMetrics Families::route(std::string_view api, std::string_view route) {
   return {.requests = {registry_.resolve(requests_, {api, route})},
           .seconds = {registry_.resolve(request_seconds_, {api})}};
+}
+
+Group<Counter, http::GrpcStatus> Families::grpc(std::string_view api, std::string_view route) {
+  return {registry_.resolve(grpc_requests_, {api, route})};
 }
 
 UpstreamMetrics Families::upstream(std::string_view upstream) {
@@ -221,6 +246,8 @@ TlsMetrics Families::tls(std::string_view listener) {
 Gauge Families::certificate_expires(std::string_view name) {
   return {registry_.resolve(certificate_expires_, {name})};
 }
+
+Gauge Families::ocsp_expires(std::string_view name) { return {registry_.resolve(ocsp_expires_, {name})}; }
 
 Counter Families::limited(std::string_view policy) { return {registry_.resolve(limited_, {policy})}; }
 

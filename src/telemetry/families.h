@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/grpc_status.h"
 #include "telemetry/registry.h"
 #include "tls/handshake_error.h"
 
@@ -100,12 +101,16 @@ class Families {
 
   /// For a request that matched nothing both are empty.
   RouteMetrics route(std::string_view api, std::string_view route);
+  /// What calls of gRPC that a route has taken ended with; for routes that have seen one.
+  Group<Counter, http::GrpcStatus> grpc(std::string_view api, std::string_view route);
   UpstreamMetrics upstream(std::string_view upstream);
   StreamMetrics stream(std::string_view stream);
   Group<Gauge, ConnectionState> connections(std::string_view listener);
   TlsMetrics tls(std::string_view listener);
   /// Until a certificate of the configuration expires.
   Gauge certificate_expires(std::string_view name);
+  /// Until the OCSP response that was fetched for one is out of date.
+  Gauge ocsp_expires(std::string_view name);
   /// Exchanges that a policy `id` limited (429, 503).
   Counter limited(std::string_view policy);
   /// Refusals that a dry run did not enforce: `sluice_refused_total{code="dry_run"}`.
@@ -132,10 +137,10 @@ class Families {
 
  private:
   Registry& registry_;
-  Registry::FamilyId requests_, request_seconds_, refused_, connections_, upstream_requests_,
+  Registry::FamilyId requests_, grpc_requests_, request_seconds_, refused_, connections_, upstream_requests_,
       upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, websockets_ended_,
       websocket_closes_, busy_ratio_, build_info_, io_backend_, stream_sessions_, stream_bytes_,
-      stream_datagrams_, tls_handshakes_, tls_failures_, certificate_expires_;
+      stream_datagrams_, tls_handshakes_, tls_failures_, certificate_expires_, ocsp_expires_;
   WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;

@@ -223,6 +223,7 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
   worker.add(stream.sessions[StreamResult::kComplete]);
   worker.add(stream.bytes[StreamDirection::kToClient], 3);
   worker.add(stream.datagrams[DatagramFate::kDropped]);
+  worker.add(families.grpc("users", "read")[http::GrpcStatus::kUnavailable]);
   NamedCounters ended = families.websockets_ended();
   worker.add(families.websockets().open, 1);
   worker.add(families.websockets().sent, 5);
@@ -239,6 +240,7 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
            R"(sluice_websocket_bytes_total{direction="received"} 0)",
            R"(sluice_websocket_bytes_total{direction="sent"} 5)",
            R"(sluice_websocket_messages_total{direction="received"} 2)",
+           R"(sluice_grpc_requests_total{api="users",route="read",grpc_status="unavailable"} 1)",
            R"(sluice_websockets_ended_total{how="client"} 1)",
            R"(sluice_websocket_closes_total{code="1001"} 1)",
            R"(sluice_requests_total{api="users",route="read",code_class="2xx"} 1)",
@@ -261,7 +263,7 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
            R"(sluice_io_backend{backend="epoll",reason="configured"} 1)",
        })
     EXPECT_TRUE(has_line(text, line)) << line << "\n" << text;
-  EXPECT_EQ(lines_of(text, "# TYPE "), 27u);
+  EXPECT_EQ(lines_of(text, "# TYPE "), 29u);
 }
 
 }  // namespace

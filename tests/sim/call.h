@@ -93,6 +93,7 @@ struct Call {
   std::string path;
   std::string client_address;
   bool side = false;  // comes to kSidePort
+  bool tls = false;   // comes to kSecurePort
   bool has_body = false;
   bool chunked = false;
   bool http10 = false;

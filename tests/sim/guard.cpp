@@ -1,5 +1,6 @@
 #include "guard.h"
 
+#include <dlfcn.h>
 #include <netdb.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -24,6 +25,19 @@ void refuse(const char* function) {
   std::abort();
 }
 
+/// Libraries with a clock of their own may have one that stands still. nghttp2 bounds the resets of a
+/// connection by it: the gateway's bound, on the world's clock, is narrower. OpenSSL has it for the life of
+/// certificates and tickets.
+bool may_stand_still(const void* caller) {
+  Dl_info info{};
+  if (dladdr(caller, &info) == 0 || !info.dli_fname) return false;
+  for (const char* library : {"libnghttp2", "libssl", "libcrypto"})
+    if (std::strstr(info.dli_fname, library)) return true;
+  return false;
+}
+
+constexpr time_t kStanding = 1000;
+
 }  // namespace
 
 namespace sluice::sim {
@@ -36,11 +50,19 @@ GuardedRun::~GuardedRun() { armed = false; }
 extern "C" {
 
 int clock_gettime(clockid_t clock, timespec* now) noexcept {
+  if (armed && may_stand_still(__builtin_return_address(0))) {
+    *now = {kStanding, 0};
+    return 0;
+  }
   refuse("clock_gettime");
   return static_cast<int>(syscall(SYS_clock_gettime, clock, now));
 }
 
 time_t time(time_t* into) noexcept {
+  if (armed && may_stand_still(__builtin_return_address(0))) {
+    if (into) *into = kStanding;
+    return kStanding;
+  }
   refuse("time");
   timespec now{};
   syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);

@@ -21,6 +21,10 @@ inline constexpr Regression kRegressions[] = {
     {12158,
      "a kept connection idles from when a slow client has taken the answer, not from when it was written"},
     {15467, "a connection that was shed for want of descriptors just before its client knew that it stood"},
+    {237,
+     "over TLS an early answer's connection ended without close_notify: a cancelled wait before held it "
+     "back"},
+    {1000, "HTTP/2: a request that had not left and was given to another connection left all the same"},
     {20887, "an event for bytes that had been read in the same turn woke an idle connection"},
 };
 

@@ -16,6 +16,8 @@ using telemetry::UpstreamResult;
 
 /// How long a client that asked for 100 waits for the upstream to say it before we do (contract, section 3).
 constexpr Duration kContinuePatience = std::chrono::seconds(1);
+/// How long the last word to a client may take once the exchange is out of time.
+constexpr Duration kLastWordTime = std::chrono::seconds(2);
 /// Interim responses to one request; a target that sends more is not well.
 constexpr int kMostInterim = 16;
 
@@ -55,12 +57,13 @@ Failure protocol_failure(const Refusal& refusal) {
 }  // namespace
 
 Attempt::Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream,
-                 const gateway::Target* failed)
+                 const gateway::Target* failed, bool is_call)
     : exchange_(exchange),
       upstream_(upstream),
       target_(failed),
       token_(exchange.server.token),
-      place_{token_, exchange.arena, exchange.worker.limits()} {}
+      place_{token_, exchange.arena, exchange.worker.limits()},
+      is_call_(is_call) {}
 
 Attempt::~Attempt() { assert(!client_ && scope_.active() == 0); }
 
@@ -190,9 +193,16 @@ io::Task<> Attempt::upload() {
     if (!proceed) co_return;
   }
   upload_began_ = true;
-  http::TransferWatch watch = client_->watch(exchange_.worker.upload_bounds());
+  http::TransferWatch::Bounds bounds = exchange_.worker.upload_bounds();
+  if (is_call_) {
+    bounds.source_idle = bounds.sink_idle;
+    bounds.source_bytes = 0;
+  }
+  http::TransferWatch watch = client_->watch(bounds);
   timer.watch_upload(watch);
+  upload_watch_ = &watch;
   auto written = co_await client_->send_body(http::Body::of(*exchange_.request_body), watch);
+  upload_watch_ = nullptr;
   timer.unwatch_upload();
   using Outcome = http::WriteResult::Outcome;
   if (written.outcome == Outcome::kComplete) {
@@ -246,6 +256,7 @@ Failure Attempt::failure_of(const io::Error&) {
   if (token_.cancelled()) return failure_of_cancellation();
   Failure failure{.result = UpstreamResult::kReset, .refusal = kUpstreamReset};
   failure.stale = client_->stale();
+  failure.sent = !client_->unprocessed();
   return failure;
 }
 
@@ -256,7 +267,16 @@ io::Task<> Attempt::end_upload() {
   co_await scope_.join();
 }
 
+void Attempt::take_deadline() {
+  http::ExchangeTimer& timer = exchange_.server.timer;
+  Duration left = exchange_.deadline - exchange_.now();
+  timer.set_total(exchange_.deadline + kLastWordTime);
+  timer.begin(http::Phase::kTotal, std::max(left, Duration(1)), token_);
+  has_deadline_ = true;
+}
+
 void Attempt::give_back() {
+  if (std::exchange(has_deadline_, false)) exchange_.server.timer.end_phase();
   if (client_) std::exchange(client_, nullptr)->end(upload_done_);
 }
 

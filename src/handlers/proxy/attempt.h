@@ -27,7 +27,9 @@ struct Failure {
 class Attempt {
  public:
   /// `failed`: the target of the try before, which is not taken again unless there is no other; null: none.
-  Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream, const gateway::Target* failed);
+  /// `is_call`: a gRPC call, whose request may pause for as long as other streams may.
+  Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream, const gateway::Target* failed,
+          bool is_call);
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
   ~Attempt();
@@ -39,10 +41,20 @@ class Attempt {
   http::BodyReader* body() const { return body_; }
   const gateway::Target* target() const { return target_; }
   /// Whether nothing of the request's body was taken, so that it can be sent again.
-  bool body_untouched() const { return !upload_began_; }
+  bool body_untouched() const { return !upload_began_ || (client_ && !client_->body_begun()); }
   /// Whether the request is still being sent; it must be ended then before the connection is given back.
   bool uploading() const { return scope_.active() > 0; }
   io::Task<> end_upload();
+  /// Once the head is there: the exchange's deadline ends this try and not the exchange, so that the client
+  /// can be told. Until `give_back`.
+  void take_deadline();
+  bool cancelled() const { return token_.cancelled(); }
+  /// The answer goes on: a request that pauses meanwhile is not idle.
+  void show_life() {
+    if (upload_watch_) ++upload_watch_->source_moved;
+  }
+  /// Why the response's body has failed.
+  gateway::Refusal refusal_of(const http::Error& error) { return failure_of(error).refusal; }
   /// Before the destructor, always.
   void give_back();
   /// Instead, once `run` has brought a 101: outlives the attempt.
@@ -68,12 +80,15 @@ class Attempt {
   const http::ExchangePlace place_;
   io::CancelToken continue_token_;  // wakes an upload that waits for 100
   io::TaskScope scope_;
+  http::TransferWatch* upload_watch_ = nullptr;
   http::BodyReader* body_ = nullptr;
   std::optional<http::Error> client_error_;  // the upload found the client's body wanting
+  const bool is_call_;
   bool upload_began_ = false;
   bool upload_done_ = false;  // the whole request is out
   bool head_received_ = false;
   bool proceed_ = false;         // the target said 100
+  bool has_deadline_ = false;    // the timer holds `token_`
   bool source_stalled_ = false;  // the client's body stood still
 };
 

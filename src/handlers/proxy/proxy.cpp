@@ -3,6 +3,7 @@
 #include "gateway/worker.h"
 #include "handlers/proxy/attempt.h"
 #include "handlers/proxy/forwarding.h"
+#include "handlers/proxy/grpc_call.h"
 #include "handlers/proxy/websocket_tunnel.h"
 
 namespace sluice::handlers {
@@ -12,25 +13,29 @@ namespace {
 using telemetry::RetryReason;
 using telemetry::UpstreamResult;
 
+bool can_send_again(const Attempt& attempt, const GrpcCall* call) {
+  return attempt.body_untouched() || (call && call->kept());
+}
+
 /// Whether a failed try may be followed by another, and why. At most one stale connection is forgiven beyond
 /// the attempts that are configured.
 std::optional<RetryReason> retry_reason(const gateway::Exchange& exchange, const gateway::Upstream& upstream,
-                                        const Attempt& attempt, const Failure& failure, uint32_t tries,
+                                        const Failure& failure, const GrpcCall* call, uint32_t tries,
                                         bool forgiven) {
   if (exchange.server.token.cancelled() || !failure.upstream_fault) return std::nullopt;
-  if (failure.sent && (!attempt.body_untouched() || !http::is_idempotent(exchange.request.method)))
-    return std::nullopt;
+  bool chosen = call && call->retries(failure);
+  if (failure.sent && !chosen && !http::is_idempotent(exchange.request.method)) return std::nullopt;
   if ((failure.stale || failure.unprocessed) && !forgiven) return RetryReason::kStaleConnection;
   if (tries >= upstream.retry.attempts) return std::nullopt;
   switch (failure.result) {
     case UpstreamResult::kConnectFailure:
-      if (upstream.retry.on_connect_failure) return RetryReason::kConnectFailure;
+      if (chosen || upstream.retry.on_connect_failure) return RetryReason::kConnectFailure;
       break;
     case UpstreamResult::kReset:
-      if (upstream.retry.on_reset) return RetryReason::kReset;
+      if (chosen || upstream.retry.on_reset) return RetryReason::kReset;
       break;
     case UpstreamResult::kTimeout:
-      if (upstream.retry.on_timeout) return RetryReason::kTimeout;
+      if (chosen || upstream.retry.on_timeout) return RetryReason::kTimeout;
       break;
     default:
       break;
@@ -39,8 +44,10 @@ std::optional<RetryReason> retry_reason(const gateway::Exchange& exchange, const
 }
 
 bool retries_status(const gateway::Exchange& exchange, const gateway::Upstream& upstream,
-                    const Attempt& attempt, uint32_t tries) {
-  if (tries >= upstream.retry.attempts || upstream.retry.statuses.empty()) return false;
+                    const Attempt& attempt, const GrpcCall* call, uint32_t tries) {
+  if (tries >= upstream.retry.attempts) return false;
+  if (call && call->retries_answer()) return true;
+  if (upstream.retry.statuses.empty()) return false;
   if (!attempt.body_untouched() || !http::is_idempotent(exchange.request.method)) return false;
   const auto& statuses = upstream.retry.statuses;
   return std::find(statuses.begin(), statuses.end(), exchange.response.status) != statuses.end();
@@ -71,28 +78,35 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
     co_return;
   }
   prepare_request(exchange);
+  std::optional<GrpcCall> grpc;
+  if (GrpcCall::is_one(exchange)) grpc.emplace(exchange, upstream);
+  GrpcCall* const call = grpc ? &*grpc : nullptr;
   bool forgiven = false;  // a stale connection
   uint32_t tries = 0;     // that count
   const gateway::Target* failed = nullptr;
   for (;;) {
-    Attempt attempt(exchange, upstream, failed);
+    Attempt attempt(exchange, upstream, failed, call != nullptr);
     Instant began = exchange.now();
     ++tries;
     ++exchange.upstream.tries;
+    if (call) call->begin_try();
     auto failure = co_await attempt.run(forgiven);
     std::optional<RetryReason> retry;
     if (failure) {
       metrics.add(upstream.metrics.requests[failure->result]);
-      retry = retry_reason(exchange, upstream, attempt, *failure, tries, forgiven);
+      retry = retry_reason(exchange, upstream, *failure, call, tries, forgiven);
     } else {
       metrics.add(upstream.metrics.requests[telemetry::upstream_result(exchange.response.status)]);
-      if (retries_status(exchange, upstream, attempt, tries)) retry = RetryReason::kStatus;
+      if (retries_status(exchange, upstream, attempt, call, tries)) retry = RetryReason::kStatus;
     }
+    // What was read of the body is gone, whether it was sent or not, unless it was kept.
+    if (retry && !can_send_again(attempt, call)) retry.reset();
     if (retry) {
       exchange.upstream.time += exchange.now() - began;
       metrics.add(upstream.metrics.retries[*retry]);
       if (attempt.uploading()) co_await attempt.end_upload();
       attempt.give_back();
+      if (call) call->rewind();
       if (*retry == RetryReason::kStaleConnection) {
         forgiven = true;
         --tries;
@@ -108,7 +122,11 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
         exchange.begin_tunnel(std::make_unique<WebSocketTunnel>(exchange, *client, attempt.become_tunnel()));
     } else if (!failure) {
       prepare_response(exchange, exchange.response.version);
-      if (http::BodyReader* body = attempt.body()) exchange.response_body = http::Body::of(*body);
+      http::BodyReader* body = attempt.body();
+      if (call)
+        call->begin_answer(attempt);
+      else if (body)
+        exchange.response_body = http::Body::of(*body);
       co_await exchange.respond();
     } else if (failure->refusal.status == 499) {
       std::ignore = exchange.refuse(failure->refusal);

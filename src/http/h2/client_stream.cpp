@@ -119,10 +119,7 @@ void ClientStream::end(bool) {
   ClientConnection& connection = connection_;
   bool unheard = token_.reason() == io::CancelReason::kDeadline && !head_complete_ && outgoing_.head_sent() &&
                  connection.stream_->bytes_read() == read_before_;
-  if (id_ != 0 && !closed_ && !connection.lost_) {
-    connection.session_.reset(id_, ErrorCode::kCancel);
-    connection.session_.forget(id_);
-  }
+  leave_session();
   delete this;
   connection.on_gone(unheard);
 }
@@ -131,6 +128,13 @@ void ClientStream::give_back(size_t bytes) {
   if (connection_.lost_ || id_ == 0) return;
   connection_.session_.consume(id_, bytes);
   connection_.schedule_write();
+}
+
+/// Also when all is lost: the session may still have something of it to send.
+void ClientStream::leave_session() {
+  if (id_ == 0 || closed_) return;
+  if (!connection_.lost_) connection_.session_.reset(id_, ErrorCode::kCancel);
+  connection_.session_.forget(id_);
 }
 
 // --- the tunnel ---
@@ -158,10 +162,7 @@ void ClientStream::end_if_told() {
   bool telling = tunnel_->write_ended() && !outgoing_.end_sent() && !outgoing_.broken();
   if (telling || outgoing_.linked()) return;
   ClientConnection& connection = connection_;
-  if (!closed_ && !connection.lost_) {
-    connection.session_.reset(id_, ErrorCode::kCancel);
-    connection.session_.forget(id_);
-  }
+  leave_session();
   delete this;
   connection.on_gone(false);
 }
@@ -223,6 +224,12 @@ void ClientStream::fail(const Error& error) {
 void ClientStream::refuse() {
   refused_ = true;
   fail(kUpstreamResetError);
+}
+
+void ClientStream::withdraw() {
+  leave_session();
+  closed_ = true;
+  refuse();
 }
 
 void ClientStream::lose(const Error* why) {

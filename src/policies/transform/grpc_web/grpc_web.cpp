@@ -113,7 +113,10 @@ void GrpcWeb::on_response(gateway::Exchange& exchange) const {
 void GrpcWeb::answer_refusal(gateway::Exchange& exchange) {
   http::Response& response = exchange.response;
   const gateway::Refusal* refusal = exchange.refusal();
-  response.fields.set("grpc-status", http::grpc_status_text(http::grpc_status_of_http(response.status)));
+  http::GrpcStatus status =
+      refusal ? http::grpc_status_of_http(response.status) : http::grpc_status_of_foreign(response.status);
+  response.fields.set("grpc-status", http::grpc_status_text(status));
+  exchange.grpc_status = status;
   if (refusal)
     response.fields.set("grpc-message", http::encode_grpc_message(refusal->detail, exchange.arena));
   response.status = 200;
