@@ -80,8 +80,8 @@ void Worker::account(Exchange& exchange) {
   metrics_.observe(counters.seconds[telemetry::Phase::kTotal], total);
   if (exchange.upstream.tries > 0) metrics_.observe(counters.seconds[telemetry::Phase::kUpstream], upstream);
   metrics_.observe(counters.seconds[telemetry::Phase::kGateway], total - upstream);
+  if (!judgement.error_code.empty()) metrics_.add(refused_[judgement.error_code]);
   if (const Refusal* refusal = exchange.refusal()) {
-    metrics_.add(refused_[refusal->code]);
     std::string_view limit = limit_of(*refusal);
     if (!limit.empty()) count_limit(limit);
   }
