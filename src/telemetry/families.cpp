@@ -68,10 +68,11 @@ Families::Families(Registry& registry) : registry_(registry) {
                            .fixed_label = "phase",
                            .fixed_values = kPhases,
                            .max_series = kMaxHistograms});
-  refused_ = registry.add_family({.name = "sluice_refused_total",
-                                  .help = "Requests that the gateway answered with an error, by its code.",
-                                  .kind = kCounter,
-                                  .labels = {"code"}});
+  refused_ = registry.add_family(
+      {.name = "sluice_refused_total",
+       .help = "Requests that the gateway answered with an error, or whose answer it broke off, by code.",
+       .kind = kCounter,
+       .labels = {"code"}});
   connections_ = registry.add_family({.name = "sluice_connections",
                                       .help = "Open client connections.",
                                       .kind = kGauge,

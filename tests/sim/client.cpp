@@ -107,7 +107,9 @@ io::Task<> Client::send_calls() {
     bool goes_on = co_await send_call(call);
     if (!goes_on || call.asks_close || call.broken_frame) co_return;
   }
-  if (plan_.half_closes) stream_->shutdown_write();
+  if (!plan_.half_closes) co_return;
+  stream_->shutdown_write();
+  for (size_t i = finished_; i < outstanding_; ++i) plan_.calls[i]->side_ended = true;
 }
 
 io::Task<bool> Client::send_call(Call& call) {
@@ -302,6 +304,7 @@ bool Client::begin_answer(Call& call) {
   }
   if (head->fields.value("connection") == "close") last_answer_ = true;
   call.answer_until_close = rule->framing == Framing::kUntilClose;
+  call.answer_has_length = !call.answer_until_close && rule->framing != Framing::kChunked;
   if (call.answer_until_close && !last_answer_)
     violations_.add(Invariant::kOneAnswer,
                     "the answer of exchange {} ends with its connection and does not say so", call.number);

@@ -255,7 +255,8 @@ void Http2World::check(const Http2Call& call) {
     bool told = call.method != "HEAD";
     if (call.status != 200 || (told && !call.answer.starts_with("fixed ")))
       add(call, Invariant::kUndisturbed, "the gateway answered {} \"{}\"", call.status, call.answer);
-  } else if (!excused(call) || call.status < 500) {
+  } else if (!excused(call) || (call.status < 500 && !(faults_ && call.status == 408))) {
+    // A fault may hold a request back until its time is over; no other fault is the request's own.
     add(call, Invariant::kUndisturbed, "the gateway answered {} \"{}\"", call.status, call.answer);
   }
 }
