@@ -4,6 +4,7 @@ document that is a whole configuration (its first key is `version:`). Ends with 
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,9 @@ def main():
         if name.startswith("examples/") and name.endswith((".yaml", ".json")):
             results.append(check(binary, sources.ROOT / name, name))
     with tempfile.TemporaryDirectory(prefix="sluice-examples-") as folder:
+        for name in names:  # what the documents' configurations read
+            if name.startswith("examples/") and not name.endswith((".yaml", ".json")):
+                shutil.copy(sources.ROOT / name, folder)
         for name in names:
             if not name.endswith(".md"):
                 continue

@@ -181,7 +181,8 @@ struct Acme {
 struct Certificate {
   std::string cert;  // of `acme` where it is kept, once it is loaded
   std::string key;
-  std::string ocsp;  // empty: nothing is stapled
+  std::string ocsp;  // empty: no file
+  bool fetch_ocsp = false;
   std::optional<Acme> acme;
   Origin origin;
   std::shared_ptr<const tls::Certificate> loaded;  // of `acme` null until there is one

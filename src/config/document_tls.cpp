@@ -80,6 +80,8 @@ const Struct<Certificate>& Certificate::schema() {
           .field("cert", &Certificate::cert, "PEM: the certificate, then its issuer, and so on.")
           .field("key", &Certificate::key, "PEM: its private key, without a password.")
           .field("ocsp", &Certificate::ocsp, "DER: an OCSP response that is stapled.")
+          .field("fetch_ocsp", &Certificate::fetch_ocsp,
+                 "Ask the responder that the certificate names for such a response, and again in time.")
           .field("acme", &Certificate::acme, "Instead of files: a CA that gives and renews it.")
           .check([](const Certificate& certificate, const Node& node, Reader& reader) {
             const bool files = !certificate.cert.empty() || !certificate.key.empty();

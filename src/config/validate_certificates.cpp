@@ -1,7 +1,9 @@
 // Reads the files of certificates and of whom to trust, and says what is wrong with them where they are
 // named.
 #include "config/validate.h"
+#include "http/uri.h"
 #include "tls/certificate.h"
+#include "tls/ocsp.h"
 #include "tls/ticket_keys.h"
 #include "tls/trust_store.h"
 
@@ -37,6 +39,7 @@ class CertificateLoader {
       return;
     }
     certificate.loaded = *loaded;
+    if (certificate.fetch_ocsp) check_fetch(certificate, node);
     check_time("certificate `" + name + "`", certificate.loaded->not_after(), at_chain);
     if (certificate.loaded->not_before() > environment_.now())
       diagnostics_.warning(at_chain, "not-yet-valid", "the certificate `" + name + "` is not valid yet");
@@ -78,6 +81,22 @@ class CertificateLoader {
   }
 
  private:
+  void check_fetch(const Certificate& certificate, const Node& node) {
+    const Node& at = member_or(node, "fetch_ocsp");
+    if (!certificate.ocsp.empty()) {
+      diagnostics_.error(at, "exclusive-keys", "`ocsp` gives the response that `fetch_ocsp` would ask for");
+      return;
+    }
+    auto question = tls::ocsp_question(*certificate.loaded);
+    if (!question)
+      diagnostics_.error(at, "no-ocsp-responder",
+                         "nobody can be asked about `" + certificate.cert + "`: " + question.error());
+    else if (!http::parse_target_url(question->url))
+      diagnostics_.error(
+          at, "no-ocsp-responder",
+          "`" + certificate.cert + "` names a responder that cannot be asked: " + question->url);
+  }
+
   bool read(const std::string& path, const Node& at, std::string& text) {
     files_.push_back(path);
     auto bytes = environment_.read_file(path, kMostFileBytes);

@@ -26,6 +26,30 @@ std::string_view limit_of(const Refusal& refusal) {
   }
 }
 
+/// What is to be said of an answer, and whose fault it is.
+struct Judgement {
+  uint16_t status;
+  ErrorBy error_by;
+  std::string_view error_code;
+};
+
+Judgement judge(const Exchange& exchange) {
+  const http::ServerExchange& server = exchange.server;
+  const Refusal* refusal = exchange.refusal();
+  Judgement judgement{exchange.response.status, exchange.error_by,
+                      refusal ? refusal->code : std::string_view()};
+  if (server.outcome() == http::SendOutcome::kComplete) return judgement;
+  // It broke off.
+  if (server.token.reason() == io::CancelReason::kDrain)
+    return {judgement.status, ErrorBy::kGateway, "drain"};
+  if (server.outcome() == http::SendOutcome::kClientFailed)
+    return {499, ErrorBy::kClient, judgement.error_code};
+  judgement.error_by = ErrorBy::kUpstream;
+  if (server.timer.expired() == http::Phase::kDownload) judgement.error_code = "stream_idle";
+  if (server.timer.expired() == http::Phase::kTotal) judgement.error_code = "timeout";
+  return judgement;
+}
+
 /// A label for the code of a close frame: those of RFC 6455 by name, those of libraries and applications by
 /// their range.
 std::string_view close_text(uint16_t code) {
@@ -44,32 +68,29 @@ void Worker::account(Exchange& exchange) {
   http::ServerExchange& server = exchange.server;
   Duration total = loop_.now() - server.began;
   Duration upstream = std::min(exchange.upstream.time, total);
-  uint16_t status = exchange.response.status;
-  ErrorBy error_by = exchange.error_by;
-  if (server.outcome() == http::SendOutcome::kClientFailed) {
-    status = 499;
-    error_by = ErrorBy::kClient;
-    if (exchange.grpc_status) exchange.grpc_status = http::GrpcStatus::kCancelled;
-  } else if (server.outcome() == http::SendOutcome::kSourceFailed) {
-    error_by = ErrorBy::kUpstream;
-    if (exchange.grpc_status) exchange.grpc_status = http::GrpcStatus::kUnavailable;
-  }
+  const Judgement judgement = judge(exchange);
+  if (exchange.grpc_status && server.outcome() != http::SendOutcome::kComplete)
+    exchange.grpc_status = judgement.error_by == ErrorBy::kClient ? http::GrpcStatus::kCancelled
+                                                                  : http::GrpcStatus::kUnavailable;
   if (exchange.grpc_status) count_call(exchange, *exchange.grpc_status);
 
   const RoutePlan* plan = exchange.plan;
   const telemetry::RouteMetrics& counters = plan ? plan->metrics : snapshot_->unmatched->metrics;
-  metrics_.add(counters.requests[telemetry::code_class(status)]);
+  metrics_.add(counters.requests[telemetry::code_class(judgement.status)]);
   metrics_.observe(counters.seconds[telemetry::Phase::kTotal], total);
   if (exchange.upstream.tries > 0) metrics_.observe(counters.seconds[telemetry::Phase::kUpstream], upstream);
   metrics_.observe(counters.seconds[telemetry::Phase::kGateway], total - upstream);
+  if (!judgement.error_code.empty()) metrics_.add(refused_[judgement.error_code]);
   if (const Refusal* refusal = exchange.refusal()) {
-    metrics_.add(refused_[refusal->code]);
     std::string_view limit = limit_of(*refusal);
     if (!limit.empty()) count_limit(limit);
   }
 
   if (!log_ || !(plan ? plan->log : snapshot_->unmatched->log)) return;
-  const telemetry::AccessRecord record = record_of(exchange, status, error_by);
+  telemetry::AccessRecord record = record_of(exchange);
+  record.status = judgement.status;
+  record.error_by = judgement.error_by;
+  record.error_code = judgement.error_code;
   if (exchange.tunnel)
     exchange.tunnel->keep(record);
   else
@@ -91,7 +112,7 @@ void Worker::log(const telemetry::AccessRecord& record) {
   log_flush_.line_written();
 }
 
-telemetry::AccessRecord Worker::record_of(Exchange& exchange, uint16_t status, ErrorBy error_by) const {
+telemetry::AccessRecord Worker::record_of(Exchange& exchange) const {
   const http::ServerExchange& server = exchange.server;
   const RoutePlan* plan = exchange.plan;
   Duration total = loop_.now() - server.began;
@@ -115,10 +136,7 @@ telemetry::AccessRecord Worker::record_of(Exchange& exchange, uint16_t status, E
     record.consumer = exchange.identity->consumer;
     record.credential = exchange.identity->credential;
   }
-  record.status = status;
   if (exchange.grpc_status) record.grpc_status = static_cast<uint8_t>(*exchange.grpc_status);
-  record.error_by = error_by;
-  if (const Refusal* refusal = exchange.refusal()) record.error_code = refusal->code;
   record.dry_run = exchange.dry_run;
   record.upstream = exchange.upstream.upstream;
   record.target = exchange.upstream.target;

@@ -156,7 +156,7 @@ void Compilation::compile_settings(Snapshot& next) {
     }
   }
   for (const auto& [name, certificate] : document_.certificates)
-    if (certificate.loaded) next.certificates.push_back({name, certificate.loaded->not_after()});
+    if (certificate.loaded) next.certificates.push_back({certificate.loaded, certificate.fetch_ocsp});
 
   // All that every route inherits: what changes here changes them all.
   gateway_digest_ = combine(digest_of_struct(gateway), digest_of_struct(document_.policies));
@@ -465,6 +465,7 @@ std::unique_ptr<Compiled> Compiler::compile(config::Document& document,
   forget(known_chains_);
   forget(known_upstreams_);
   targets_.forget_unused();
+  tls_.recall(document);
   return Compilation(*this, document, previous.get(), diagnostics).run();
 }
 

@@ -172,7 +172,6 @@ UpstreamConnection* ConnectionPool::take_idle() {
     ++lent_;
     metrics_.add(gauges_[PoolState::kIdle], -1);
     metrics_.add(gauges_[PoolState::kActive], 1);
-    connection.reused_ = true;
     return &connection;
   }
   return nullptr;
@@ -264,6 +263,7 @@ void ConnectionPool::give_back(UpstreamConnection* connection, bool reusable) {
     delete connection;
     return;
   }
+  connection->reused_ = true;
   keep(*connection);
 }
 

@@ -37,6 +37,7 @@ DataPlane::DataPlane(io::Loop& loop, Services& services, io::Resolver& resolver,
       services_(services),
       metrics_(metrics),
       names_(loop, resolver, targets, services.epochs),
+      ocsp_(loop, resolver),
       status_(loop, StatusServer::Source{.ready = [this] { return ready(); },
                                          .revision = [this] { return snapshot_->revision; },
                                          .metrics = [this] { return services_.registry.scrape(); },
@@ -110,10 +111,16 @@ void DataPlane::look_after_tls() {
     }
   }
   // One that the configuration names no more keeps its last value until the next start.
-  for (const CertificateExpiry& certificate : snapshot_->certificates) {
-    auto left = std::chrono::duration_cast<std::chrono::seconds>(certificate.not_after - loop_.wall_now());
-    metrics_.set(services_.metrics.certificate_expires(certificate.name), left.count());
+  for (const KnownCertificate& known : snapshot_->certificates) {
+    const tls::Certificate& certificate = *known.certificate;
+    auto left = std::chrono::duration_cast<std::chrono::seconds>(certificate.not_after() - loop_.wall_now());
+    metrics_.set(services_.metrics.certificate_expires(certificate.name()), left.count());
   }
+  ocsp_.follow(snapshot_->certificates);
+  ocsp_.for_each([this](const std::string& name, Duration good) {
+    metrics_.set(services_.metrics.ocsp_expires(name),
+                 std::chrono::duration_cast<std::chrono::seconds>(good).count());
+  });
 }
 
 io::Task<DataPlane::Outcome> DataPlane::prepare(const Compiled& next) {
@@ -179,8 +186,10 @@ io::Task<bool> DataPlane::shut_down(Duration delay, Duration timeout) {
   }
   house_token_.cancel(io::CancelReason::kDrain);
   names_.stop();
+  ocsp_.stop();
   co_await scope_.join();
   co_await names_.join();
+  co_await ocsp_.join();
   status_.stop();
   co_await status_.join();
   co_return true;

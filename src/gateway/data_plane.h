@@ -11,6 +11,7 @@
 
 #include "gateway/compiler.h"
 #include "gateway/names.h"
+#include "gateway/ocsp_fetcher.h"
 #include "gateway/services.h"
 #include "gateway/status_server.h"
 #include "gateway/worker.h"
@@ -77,6 +78,7 @@ class DataPlane {
   Services& services_;
   telemetry::WorkerMetrics& metrics_;
   Names names_;
+  OcspFetcher ocsp_;
   StatusServer status_;
   std::shared_ptr<const Snapshot> snapshot_;
   Hosts workers_;

@@ -60,10 +60,10 @@ struct ListenerSettings {
   http::Codec codec() const { return http2 ? http::Codec::kEither : http::Codec::kHttp1; }
 };
 
-/// For the metric that tells when a certificate expires.
-struct CertificateExpiry {
-  std::string name;
-  WallTime not_after;
+/// For what is done about certificates beside showing them.
+struct KnownCertificate {
+  std::shared_ptr<const tls::Certificate> certificate;
+  bool fetch_ocsp = false;
 };
 
 struct Snapshot {
@@ -79,7 +79,7 @@ struct Snapshot {
   std::vector<config::IpPrefix> trusted_proxies;
   std::vector<ListenerSettings> listeners;
   bool redirects = false;  // one of `listeners` does
-  std::vector<CertificateExpiry> certificates;
+  std::vector<KnownCertificate> certificates;
   std::shared_ptr<tls::TicketKeys> ticket_keys;  // of listeners with TLS that name none; null: there is none
 
   /// Whether an address is one of `trusted_proxies`.

@@ -60,6 +60,18 @@ std::shared_ptr<const tls::TicketKeys> keys_of(const std::vector<std::string>& f
 
 }  // namespace
 
+void TlsCompiler::recall(config::Document& document) {
+  for (auto& [name, certificate] : document.certificates) {
+    if (!certificate.loaded) continue;
+    ContentDigest digest = combine(digest_of(name), digest_of_bytes(certificate.loaded->digest()));
+    std::weak_ptr<const tls::Certificate>& known = known_certificates_[digest];
+    if (auto same = known.lock())
+      certificate.loaded = std::move(same);
+    else
+      known = certificate.loaded;
+  }
+}
+
 /// One for the process's life, so that a client that was told to trust it goes on doing so.
 std::shared_ptr<const tls::Certificate> TlsCompiler::self_signed(WallTime now) {
   if (!self_signed_) {

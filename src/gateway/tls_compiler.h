@@ -16,6 +16,9 @@ namespace sluice::gateway {
 /// Not thread-safe: belongs to the compiler. What it made lives as long as a snapshot or connection uses it.
 class TlsCompiler {
  public:
+  /// In a document's certificates those that are known take the place of their equals, so that what was
+  /// fetched for one stays stapled after a reload.
+  void recall(config::Document& document);
   /// `own_keys`: of session tickets, where a listener names none. Null, after an error in `diagnostics`.
   std::shared_ptr<const tls::ServerContext> listener(const config::Document& document,
                                                      const config::Listener& listener,
@@ -34,6 +37,7 @@ class TlsCompiler {
   using Known = std::unordered_map<ContentDigest, std::weak_ptr<const T>, ContentDigest::Hash>;
   Known<tls::ServerContext> known_listeners_;
   Known<tls::ClientContext> known_upstreams_;
+  Known<tls::Certificate> known_certificates_;
   std::shared_ptr<const tls::Certificate> self_signed_;
 };
 

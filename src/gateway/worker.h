@@ -116,7 +116,8 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   /// another client-certificate rule than the handshake had. False: there is none.
   bool answer_by_listener(Exchange& exchange);
   void count_call(const Exchange& exchange, http::GrpcStatus status);
-  telemetry::AccessRecord record_of(Exchange& exchange, uint16_t status, telemetry::ErrorBy error_by) const;
+  /// Without what is to be said of the answer.
+  telemetry::AccessRecord record_of(Exchange& exchange) const;
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);
   std::expected<void, io::Error> open(const ListenerSettings& settings);
   void forget_moved();

@@ -65,6 +65,8 @@ class ClientExchange {
   SendHeadAwait send_head() { return {*this}; }
   /// The body, with the head before it unless that was sent. `watch` is one of `watch`.
   virtual io::Task<WriteResult> send_body(Body body, TransferWatch& watch) = 0;
+  /// Once `send_body` was called: something of the body may have been read.
+  virtual bool body_begun() const = 0;
   /// For watching what the server takes of the body.
   virtual TransferWatch watch(const TransferWatch::Bounds& bounds) const = 0;
 

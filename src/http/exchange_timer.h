@@ -105,6 +105,8 @@ class ExchangeTimer final : private io::Timer {
   void watch_download(TransferWatch& watch) { start(download_, watch); }
   void unwatch_upload() { upload_ = nullptr; }
   void unwatch_download() { download_ = nullptr; }
+  /// The client has all there is of its answer, and waits with us for more.
+  bool awaits_source() const { return download_ && download_->waiting == TransferWatch::Waiting::kSource; }
 
   /// Nothing is timed until the next `begin`; `expired` is forgotten.
   void reset() {

@@ -27,6 +27,7 @@ class ReadinessStream : public Stream {
   ConnectedAwait connected() { return {*this}; }
 
   bool dirty() override;
+  bool peer_ended() const override { return hung_up_; }
   Address peer() const override { return peer_; }
   void set_peer(const Address& peer) override { peer_ = peer; }
 

@@ -72,6 +72,9 @@ class Stream : public Cancellable {
   /// Whether bytes, an end or an error are at hand although nobody has read: an idle pooled connection that
   /// says so is no longer fit for use.
   virtual bool dirty() = 0;
+  /// Whether the peer's end has come, or it is gone; bytes before that may not have been read. For
+  /// connections.
+  virtual bool peer_ended() const { return false; }
 
   virtual Address peer() const = 0;
   /// What a handshake has established (tls/connection_security.h); null: the bytes go in the clear.

@@ -440,6 +440,7 @@ inline Task<std::vector<bool>> disturb(Loop& loop, Disturbance what) {
   Watcher watcher;
   pair.server->observe(&watcher);
   EXPECT_FALSE(pair.server->dirty());
+  EXPECT_FALSE(pair.server->peer_ended());
   if (what == Disturbance::kBytes) co_await write_text(*pair.client, "x");
   if (what == Disturbance::kEnd) pair.client->shutdown_write();
   if (what == Disturbance::kReset) co_await break_off(pair.client, loop);
@@ -450,6 +451,9 @@ inline Task<std::vector<bool>> disturb(Loop& loop, Disturbance what) {
   // One arrival of TLS's may be several of the stream's below.
   if (fixture::put_over)
     watcher.told.erase(std::unique(watcher.told.begin(), watcher.told.end()), watcher.told.end());
+  bool ends = what != Disturbance::kBytes;
+  auto ended = co_await wait_until(loop, [&] { return pair.server->peer_ended() == ends; });
+  EXPECT_TRUE(ended);
   co_return watcher.told;
 }
 TYPED_TEST_P(StreamContract, ObserverIsToldWhatArrivesWhileNobodyReads) {

@@ -69,10 +69,11 @@ Families::Families(Registry& registry) : registry_(registry) {
                            .fixed_label = "phase",
                            .fixed_values = kPhases,
                            .max_series = kMaxHistograms});
-  refused_ = registry.add_family({.name = "sluice_refused_total",
-                                  .help = "Requests that the gateway answered with an error, by its code.",
-                                  .kind = kCounter,
-                                  .labels = {"code"}});
+  refused_ = registry.add_family(
+      {.name = "sluice_refused_total",
+       .help = "Requests that the gateway answered with an error, or whose answer it broke off, by code.",
+       .kind = kCounter,
+       .labels = {"code"}});
   connections_ = registry.add_family({.name = "sluice_connections",
                                       .help = "Open client connections.",
                                       .kind = kGauge,
@@ -196,6 +197,11 @@ Families::Families(Registry& registry) : registry_(registry) {
                                       .labels = {"name"},
                                       .fixed_label = "result",
                                       .fixed_values = kAcmeResults});
+  ocsp_expires_ =
+      registry.add_family({.name = "sluice_ocsp_expires_seconds",
+                           .help = "Until a fetched OCSP response is out of date; 0: there is none.",
+                           .kind = kGauge,
+                           .labels = {"name"}});
   reloads_ = {registry.resolve(reloads, {})};
   config_revision_ = {registry.resolve(revision, {})};
   uint32_t bytes = registry.resolve(websocket_bytes, {});
@@ -252,6 +258,7 @@ Gauge Families::certificate_expires(std::string_view name) {
 Group<Counter, AcmeResult> Families::acme_orders(std::string_view name) {
   return {registry_.resolve(acme_orders_, {name})};
 }
+Gauge Families::ocsp_expires(std::string_view name) { return {registry_.resolve(ocsp_expires_, {name})}; }
 
 Counter Families::limited(std::string_view policy) { return {registry_.resolve(limited_, {policy})}; }
 

@@ -114,6 +114,8 @@ class Families {
   Gauge certificate_expires(std::string_view name);
   /// Attempts to get this certificate from its CA.
   Group<Counter, AcmeResult> acme_orders(std::string_view name);
+  /// Until the OCSP response that was fetched for one is out of date.
+  Gauge ocsp_expires(std::string_view name);
   /// Exchanges that a policy `id` limited (429, 503).
   Counter limited(std::string_view policy);
   /// Refusals that a dry run did not enforce: `sluice_refused_total{code="dry_run"}`.
@@ -143,7 +145,7 @@ class Families {
   Registry::FamilyId requests_, grpc_requests_, request_seconds_, refused_, connections_, upstream_requests_,
       upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, websockets_ended_,
       websocket_closes_, busy_ratio_, build_info_, io_backend_, stream_sessions_, stream_bytes_,
-      stream_datagrams_, tls_handshakes_, tls_failures_, certificate_expires_, acme_orders_;
+      stream_datagrams_, tls_handshakes_, tls_failures_, certificate_expires_, ocsp_expires_, acme_orders_;
   WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;

@@ -1,7 +1,6 @@
 #include "tls/certificate.h"
 
 #include <fmt/format.h>
-#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 
 #include "base/ascii.h"
@@ -18,12 +17,6 @@ constexpr size_t kMostCertificates = 16;
 
 std::unexpected<CertificateError> fault(Part part, std::string text) {
   return std::unexpected(CertificateError{part, std::move(text)});
-}
-
-WallTime time_of(const ASN1_TIME* time) {
-  std::tm parts{};
-  if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
-  return WallTime(std::chrono::seconds(timegm(&parts)));
 }
 
 /// Keys are not encrypted: nobody could type the password at every start.
@@ -50,6 +43,16 @@ std::vector<std::string> names_of(const X509* certificate) {
 }
 
 }  // namespace
+
+void Certificate::staple(std::shared_ptr<const std::string> response) const {
+  std::lock_guard lock(mutex_);
+  stapled_ = std::move(response);
+}
+
+std::shared_ptr<const std::string> Certificate::stapled() const {
+  std::lock_guard lock(mutex_);
+  return stapled_;
+}
 
 Certificate::~Certificate() {
   for (X509* certificate : chain_) X509_free(certificate);
@@ -91,8 +94,8 @@ std::expected<void, CertificateError> Certificate::read_chain(const std::string&
   not_before_ = WallTime::min();
   not_after_ = WallTime::max();
   for (const X509* certificate : chain_) {
-    not_before_ = std::max(not_before_, time_of(X509_get0_notBefore(certificate)));
-    not_after_ = std::min(not_after_, time_of(X509_get0_notAfter(certificate)));
+    not_before_ = std::max(not_before_, wall_time_of(X509_get0_notBefore(certificate)));
+    not_after_ = std::min(not_after_, wall_time_of(X509_get0_notAfter(certificate)));
   }
   dns_names_ = names_of(chain_.front());
   return {};
@@ -133,7 +136,7 @@ std::expected<void, CertificateError> Certificate::read_ocsp(const std::string& 
   }
   ERR_clear_error();
   if (!about_us) return fault(Part::kOcsp, "the OCSP response is about another certificate");
-  ocsp_ = der;
+  staple(std::make_shared<const std::string>(der));
   return {};
 }
 

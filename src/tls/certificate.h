@@ -4,6 +4,7 @@
 #include <array>
 #include <expected>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,7 +29,7 @@ struct CertificateError {
   std::string text;
 };
 
-/// Immutable and shared by all threads.
+/// Immutable but for what is stapled, and shared by all threads.
 class Certificate {
  public:
   /// `name`: for logs and metrics. Everything fits together: the key, each certificate and its issuer, the
@@ -47,7 +48,10 @@ class Certificate {
   WallTime not_after() const { return not_after_; }
   /// What kinds of key there are beside each other for one name: "RSA", "EC", "ED25519".
   std::string_view key_type() const { return key_type_; }
-  const std::string& ocsp() const { return ocsp_; }
+  /// The OCSP response that is shown with it, in DER form: the one of its text until another one is given;
+  /// null: none. Asked once a handshake.
+  void staple(std::shared_ptr<const std::string> response) const;
+  std::shared_ptr<const std::string> stapled() const;
   /// Of all that it was made from.
   const std::array<unsigned char, 32>& digest() const { return digest_; }
 
@@ -67,7 +71,8 @@ class Certificate {
   WallTime not_before_{};
   WallTime not_after_{};
   std::string_view key_type_;
-  std::string ocsp_;
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const std::string> stapled_;
   std::array<unsigned char, 32> digest_{};
   std::vector<x509_st*> chain_;
   evp_pkey_st* key_ = nullptr;

@@ -5,15 +5,18 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "base/time.h"
 #include "tls/handshake_error.h"
 
 namespace sluice::tls {
@@ -39,6 +42,13 @@ std::string take_error_text(std::string_view otherwise);
 
 /// Of a handshake that has just failed with an error of OpenSSL's; empties the queue.
 HandshakeError take_handshake_error(SSL* ssl);
+
+/// Zero: it is malformed.
+inline WallTime wall_time_of(const ASN1_TIME* time) {
+  std::tm parts{};
+  if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
+  return WallTime(std::chrono::seconds(timegm(&parts)));
+}
 
 /// A read-only view as a BIO.
 inline OwnedBio bio_of(std::string_view bytes) {

@@ -161,10 +161,11 @@ struct ServerContext::Hooks {
     const auto& set = *static_cast<const CertificateSet*>(argument);
     const X509* shown = SSL_get_certificate(ssl);
     for (const Certificate* certificate : set) {
-      if (certificate->leaf() != shown || certificate->ocsp().empty()) continue;
-      const std::string& response = certificate->ocsp();
-      void* copy = OPENSSL_memdup(response.data(), response.size());
-      SSL_set_tlsext_status_ocsp_resp(ssl, copy, static_cast<long>(response.size()));
+      if (certificate->leaf() != shown) continue;
+      std::shared_ptr<const std::string> response = certificate->stapled();
+      if (!response) continue;
+      void* copy = OPENSSL_memdup(response->data(), response->size());
+      SSL_set_tlsext_status_ocsp_resp(ssl, copy, static_cast<long>(response->size()));
       return SSL_TLSEXT_ERR_OK;
     }
     return SSL_TLSEXT_ERR_NOACK;

@@ -29,10 +29,12 @@ class Issuer {
     std::vector<std::string> names = {};  // "DNS:a.example", "URI:spiffe://x"
     WallTime until = kThen + kLong;
     bool rsa = false;
+    std::string responder = {};  // of OCSP
   };
   CertificateText issue(const Wish& wish) {
     OwnedKey key(wish.rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"));
-    OwnedCertificate leaf = make(wish.common_name, wish.names, key.get(), this, wish.until, false);
+    OwnedCertificate leaf =
+        make(wish.common_name, wish.names, key.get(), this, wish.until, false, wish.responder);
     CertificateText text;
     text.chain = pem_of(leaf.get());
     OwnedBio bio(BIO_new(BIO_s_mem()));
@@ -63,6 +65,26 @@ class Issuer {
     PEM_write_bio_X509_CRL(bio.get(), list.get());
     return text_of(bio.get());
   }
+  /// What a responder says of a certificate that `about` has issued.
+  std::string ocsp(const std::string& pem, const Issuer& about, int verdict, WallTime from,
+                   WallTime until) const {
+    OwnedBio bio = bio_of(pem);
+    OwnedCertificate certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    Owned<OCSP_BASICRESP, OCSP_BASICRESP_free> basic(OCSP_BASICRESP_new());
+    Owned<OCSP_CERTID, OCSP_CERTID_free> id(
+        OCSP_cert_to_id(EVP_sha1(), certificate.get(), about.certificate_.get()));
+    Owned<ASN1_TIME, ASN1_TIME_free> first(ASN1_TIME_set(nullptr, seconds_of(from)));
+    Owned<ASN1_TIME, ASN1_TIME_free> last(ASN1_TIME_set(nullptr, seconds_of(until)));
+    OCSP_basic_add1_status(basic.get(), id.get(), verdict, 0, first.get(), first.get(), last.get());
+    OCSP_basic_sign(basic.get(), certificate_.get(), key_.get(), EVP_sha256(), nullptr, 0);
+    Owned<OCSP_RESPONSE, OCSP_RESPONSE_free> response(
+        OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic.get()));
+    unsigned char* bytes = nullptr;
+    int size = i2d_OCSP_RESPONSE(response.get(), &bytes);
+    std::string der(reinterpret_cast<const char*>(bytes), static_cast<size_t>(size));
+    OPENSSL_free(bytes);
+    return der;
+  }
 
  private:
   static time_t seconds_of(WallTime at) {
@@ -87,7 +109,7 @@ class Issuer {
     X509_add_ext(certificate, extension.get(), -1);
   }
   OwnedCertificate make(const std::string& common_name, const std::vector<std::string>& names, EVP_PKEY* key,
-                        Issuer* issuer, WallTime until, bool ca) {
+                        Issuer* issuer, WallTime until, bool ca, const std::string& responder = "") {
     OwnedCertificate made(X509_new());
     X509* x509 = made.get();
     X509_set_version(x509, X509_VERSION_3);
@@ -103,6 +125,7 @@ class Issuer {
     std::string list;
     for (const std::string& name : names) list += (list.empty() ? "" : ",") + name;
     if (!list.empty()) extend(x509, signer, NID_subject_alt_name, list);
+    if (!responder.empty()) extend(x509, signer, NID_info_access, "OCSP;URI:" + responder);
     X509_sign(x509, issuer ? issuer->key_.get() : key, EVP_sha256());
     return made;
   }

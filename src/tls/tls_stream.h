@@ -45,6 +45,7 @@ class TlsStream final : public io::Stream, private io::Stream::Observer {
   void shutdown_write() override;
   void abort() override;
   bool dirty() override;
+  bool peer_ended() const override { return below_->peer_ended(); }
   io::Address peer() const override { return below_->peer(); }
   io::Address local() const override { return below_->local(); }
   Duration input_age() const override { return below_->input_age(); }

@@ -85,6 +85,25 @@ TEST_F(TlsStreamTest, EndWithoutCloseNotifyIsAnErrorAndNoEnd) {
   EXPECT_EQ(received.end.error().code, io::ErrorCode::kReset);
 }
 
+io::Task<io::fixture::Received> end_after_a_cancelled_wait(io::Loop& loop) {
+  SessionSlot sessions;
+  auto bare = co_await shake_bare(loop, sessions);
+  io::CancelToken first;
+  bare.ends.server->bind(first);
+  first.cancel(io::CancelReason::kDeadline);
+  io::CancelToken second;
+  bare.ends.server->bind(second);
+  bare.ends.server->shutdown_write();
+  auto received = co_await io::fixture::read_all(*bare.ends.client);
+  bare.ends.server->unbind();
+  co_return received;
+}
+// As after an exchange that was cancelled: the connection lingers under a token of its own.
+TEST_F(TlsStreamTest, EndIsSaidUnderANewTokenAfterACancelledOne) {
+  auto received = backend_.await(end_after_a_cancelled_wait(loop_));
+  EXPECT_TRUE(received.end);
+}
+
 io::Task<io::fixture::Received> forge_a_record(io::Loop& loop, io::Result<>& at_client) {
   SessionSlot sessions;
   auto bare = co_await shake_bare(loop, sessions);

@@ -204,6 +204,7 @@ void TlsStream::send_end() {
 
 void TlsStream::shutdown_write() {
   if (shut_) return;
+  follow_cancellation();
   if (established_ && !unwritable_ && !broken_) return send_end();
   shut_ = true;
   below_->shutdown_write();

@@ -23,7 +23,7 @@ def test_every_example_passes_check(t):
 
 def test_every_document_in_the_docs_passes_check(t):
     """Each ```yaml block that begins with `version:` is a whole document."""
-    t.file("bookshop.proto", (t.root / "examples/grpc-transcode.proto").read_text())
+    t.file("grpc-transcode.proto", (t.root / "examples/grpc-transcode.proto").read_text())
     count = 0
     for path in [t.root / "README.md", *sorted((t.root / "docs").glob("**/*.md"))]:
         for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", path.read_text(), re.DOTALL)):

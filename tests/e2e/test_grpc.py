@@ -101,6 +101,13 @@ def test_an_upstream_that_speaks_no_grpc(t):
     check.equal((seen["code"], seen["details"]), (2, "The upstream answered with the HTTP status 200, and not gRPC."))
 
 
+def test_a_call_that_was_not_begun_is_made_again(t):
+    """RFC 9113, section 8.7"""
+    gateway = t.gateway(ENTITIES, {"service": node.Server(t, "refusing_service.js")})
+    check.equal(_calls(gateway, "unary")["unary"].get("value"), {"by": "the second"})
+    gateway.log_line(tries=2, grpc_status=OK)
+
+
 def test_the_example_answers(t):
     one, two = node.Server(t, "echo_service.js", "one"), node.Server(t, "echo_service.js", "two")
     text = (t.root / "examples/grpc.yaml").read_text()

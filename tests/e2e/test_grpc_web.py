@@ -60,3 +60,33 @@ def test_base64(t):
             check.equal([flags for flags, _ in frames], [0, 0x80])
             assert frames[0][1].startswith(b"\x0a\x09shelves/1"), frames
             assert b"grpc-status: 0\r\n" in frames[1][1], frames
+
+
+def test_failures_in_the_gateway_are_the_end_of_the_body(t):
+    """PROTOCOL-WEB.md: the status is the last message of the body, whoever says it."""
+    service = bookshop.start(t)
+    gateway = t.gateway(ENTITIES, {"service": service})
+    client = t.caller(gateway)
+    binary, soon = ("Content-Type", "application/grpc-web+proto"), ("grpc-timeout", "300m")
+
+    def ask(method, message, *fields):
+        answer = client.request("POST", f"/bookshop.v1.Bookshop/{method}", [binary, *fields], _frame(message))
+        check.equal((answer.status, answer.get("content-type")), (200, "application/grpc-web+proto"))
+        return list(_frames(answer.body))
+
+    with t.case("a deadline before the answer"):
+        frames = ask("GetBook", b"\x0a\x05/slow", soon)
+        check.equal([flags for flags, _ in frames], [0x80])
+        assert b"grpc-status: 4\r\n" in frames[0][1], frames
+    with t.case("a deadline in a stream"):
+        frames = ask("WatchBooks", b"\x0a\x07endless", soon)
+        check.equal({flags for flags, _ in frames[:-1]}, {0})
+        check.equal(frames[-1][0], 0x80)
+        assert b"grpc-status: 4\r\n" in frames[-1][1], frames[-1]
+    with t.case("a timeout that is none"):
+        assert b"grpc-status: 3\r\n" in ask("GetBook", b"", ("grpc-timeout", "soon"))[0][1]
+    with t.case("no service"):
+        service.stop()
+        assert b"grpc-status: 14\r\n" in ask("GetBook", b"")[0][1]
+    gateway.log_line(path="/bookshop.v1.Bookshop/WatchBooks", grpc_status=4)
+    gateway.log_line(path="/bookshop.v1.Bookshop/GetBook", grpc_status=14, error_by="upstream")

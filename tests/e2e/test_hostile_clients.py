@@ -13,10 +13,11 @@ SANITIZED_GROWTH = 8     # sanitizers keep freed memory for a while and pad what
 QUICK = {"timeouts": "{ header: 1s, body_progress: 1s, keep_alive: 1s }"}
 
 
-# Unused upstream connections go soon, so that descriptors can be counted.
+# Unused upstream connections go soon, so that descriptors can be counted. A flood may fill the queue of the
+# counterpart, and a SYN that it drops comes again only after a second: time to connect is ample.
 ENTITIES = """
 upstreams:
-  one: { targets: ["http://127.0.0.1:@upstream@"], timeouts: { idle: 500ms, response_head: 2s } }
+  one: { targets: ["http://127.0.0.1:@upstream@"], timeouts: { connect: 8s, idle: 500ms, response_head: 2s } }
 apis:
   all: { path: /, upstream: one }
 """

@@ -4,10 +4,11 @@ import contextlib
 import os
 import socket
 import ssl
+import subprocess
 import time
 
 from harness import check, patience, ports
-from harness.curl import curl
+from harness.curl import curl, peer
 from harness.tls import Authority, TlsClient, client_context, openssl
 
 DOCUMENT = """
@@ -327,6 +328,37 @@ def test_stapled_response_of_a_file(t):
         os.rename(der + ".new", der)
         patience.poll("the reload is refused", lambda: gateway.reloads_refused() > refused)
         assert "is about another certificate" in gateway.said()
+
+
+def test_ocsp_response_is_fetched(t):
+    """RFC 6960, appendix A, with OpenSSL's responder; docs/tls.md, OCSP."""
+    ca = Authority(t.folder)
+    port = ports.free_port()
+    cert, key = ca.issue("shop", "shop.test", aia=f"OCSP;URI:http://127.0.0.1:{port}/ocsp")
+    with open(cert, "a") as chain, open(ca.cert) as issuer:
+        chain.write(issuer.read())
+    responder = subprocess.Popen([peer("openssl"), "ocsp", "-port", str(port), "-index", ca.path("index.txt"), "-rsigner", ca.cert, "-rkey", ca.key,
+                                  "-CA", ca.cert, "-ndays", "3"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    t.on_end(lambda: (responder.kill(), responder.wait()))
+    for line in responder.stdout:  # it would take a connection that asks nothing ill
+        if b"waiting" in line:
+            break
+    gateway = serve(t, "certificates: [shop]", f"certificates: {{ shop: {{ cert: {cert}, key: {key}, fetch_ocsp: true }} }}")
+
+    def good_for():
+        return sum(value for labels, value in gateway.metrics().find("sluice_ocsp_expires_seconds") if labels["name"] == "shop")
+
+    patience.poll("a response was fetched", lambda: good_for() > 2 * 86400)
+
+    def said():
+        return openssl("s_client", "-connect", f"127.0.0.1:{gateway.tls_port}", "-servername", "shop.test", "-status", "-CAfile", ca.cert, stdin=b"",
+                       fails=True)
+
+    assert "OCSP Response Status: successful" in said() and "Cert Status: good" in said(), said()
+    with t.case("it stays after a reload"):
+        responder.kill()
+        gateway.reload()
+        assert "Cert Status: good" in said(), said()
 
 
 def test_drain_ends_connections_with_close_notify(t):

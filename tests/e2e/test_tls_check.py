@@ -37,6 +37,7 @@ def test_what_is_wrong_is_said_where_it_stands(t):
             ("expired", {"cert": expired[0], "key": expired[1]}, 1, ["has expired"]),
             ("soon", {"cert": ending[0], "key": ending[1]}, 0, ["warning", "expires in 10 days"]),
             ("ocsp that is none", {"more": f", ocsp: {junk}"}, 1, ["no OCSP response in DER form"]),
+            ("nobody to ask about it", {"cert": right_chain, "more": ", fetch_ocsp: true"}, 1, ["names no responder"]),
             ("an unknown cipher", {"listener": ", ciphers: [NONE]"}, 1, ["there is no cipher `NONE`"]),
             ("an unknown group", {"listener": ", groups: [X25519, NONE]"}, 1, ["has no group `NONE`"]),
             ("a ticket key of the wrong size", {"listener": f", ticket_keys: [{junk}]"}, 1, ["bytes instead of 80"]),

@@ -4,6 +4,7 @@ import os
 import threading
 
 from harness import check, websocket
+from harness.http2 import Client
 from harness.upstream import always
 from harness.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload
 
@@ -390,73 +391,81 @@ def test_timeouts_of_a_request_do_not_bound_it(t):
     check.equal(peer.message(), b"late")
 
 
-# --- the policy `websocket`
+def _open_on_http2(t, gateway, target="/"):
+    client = Client(gateway.port, t.transcript)
+    t.on_end(client.close)
+    peer, answer = websocket.open_on_http2(client, target)
+    assert peer, f"no WebSocket: {answer.status}"
+    return peer
 
-def _limited(t, policy, **more):
-    return _gateway(t, entities=ROUTES.replace("path: /, upstream: one", f"path: /, upstream: one, policies: [ {{ websocket: {policy} }} ]"), **more)
 
+def test_drain_says_1001_over_http2(t):
+    """The stream hears it in a close frame, the connection in a GOAWAY; the upstream as ever."""
+    codes = []
 
-def _closed_with(peer):
-    """The code that the gateway closes with; what else came before it does not matter."""
-    while True:
+    def script(connection):
+        peer, _ = websocket.accept_on(connection)
         part = peer.read()
-        assert part is not None, "ended without a goodbye"
-        if part.opcode == CLOSE:
-            peer.send(CLOSE, part.payload)
-            return part.code
+        codes.append((part.opcode, part.code))
+        peer.send(CLOSE, part.payload)
+
+    gateway, _ = _gateway(t, script, drain="{ delay: 0s, timeout: 15s }")
+    peers = [_open_on_http2(t, gateway) for _ in range(3)] + [_open(t, gateway)]
+    gateway.terminate()
+    for peer in peers:
+        part = peer.read()
+        check.equal((part.opcode, part.code), (CLOSE, 1001))
+        peer.send(CLOSE, part.payload)
+    for peer in peers[:3]:
+        peer.sock.shutdown()
+    for peer in peers:
+        check.equal(peer.ends(), [])
+    check.equal(gateway.wait_exit(), 0)
+    check.equal(codes, [(CLOSE, 1001)] * 4)
+    check.equal([(line.get("error_code"), line["close_code"]) for line in gateway.log()], [("drain", 1001)] * 4)
 
 
-def test_policy_limits_messages(t):
-    """RFC 6455, section 7.4.1: 1009 for what is too big, 1008 for a policy, 1007 for text that is none, 1002 for a broken rule."""
-    gateway, _ = _limited(t, "{ max_message: 1KiB, rate: 5/1h }")
-    rows = {
-        "too big in one frame": (lambda peer: peer.send(BINARY, b"x" * 1025), 1009, "websocket_message_size"),
-        "too big in fragments": (lambda peer: (peer.send(BINARY, b"x" * 1000, fin=False), peer.send(CONTINUATION, b"x" * 25)), 1009, "websocket_message_size"),
-        "too many": (lambda peer: [peer.send(TEXT, b"hello") for _ in range(6)], 1008, "websocket_message_rate"),
-        "no UTF-8": (lambda peer: peer.send(TEXT, b"\xff\xff"), 1007, "websocket_protocol"),
-        "a reserved opcode": (lambda peer: peer.send(3, b"x"), 1002, "websocket_protocol"),
-    }
-    for name, (misbehave, code, error) in rows.items():
-        with t.case(name):
-            peer = _open(t, gateway)
-            peer.send(BINARY, b"x" * 1024)
-            check.equal(len(peer.message()), 1024)
-            misbehave(peer)
-            check.equal(_closed_with(peer), code)
-            peer.ends()
-            line = gateway.log_line(error_code=error)
-            check.equal((line["status"], line["error_by"]), (101, "client"))
-    t.poll("they are counted", lambda: gateway.metrics().sum("sluice_limited_total", policy="websocket") == len(rows))
+def test_reload_keeps_it_over_http2(t):
+    gateway, _ = _gateway(t)
+    peer = _open_on_http2(t, gateway)
+    gateway.reload('apis: { other: { path: /, routes: [ { name: r, respond: { status: 200, body: x } } ] } }')
+    peer.send(TEXT, b"still here")
+    check.equal(peer.message(), b"still here")
+    peer.send(CLOSE, close_payload(1000))
+    check.equal(peer.read().code, 1000)
 
 
-def test_policy_limits_the_upstreams_messages(t):
-    gateway, _ = _limited(t, "{ max_upstream_message: 1KiB }")
-    peer = _open(t, gateway)
-    peer.send(BINARY, b"x" * 2000)  # comes back
-    check.equal(_closed_with(peer), 1001)
-    check.equal(gateway.log_line(error_code="websocket_message_size")["error_by"], "upstream")
+def test_who_breaks_off_ends_the_other_over_http2(t):
+    """RFC 8441, section 5. Nobody makes up a close frame that was not sent."""
+    seen = {}
 
+    def script(connection):
+        peer, request = websocket.accept_on(connection)
+        if request.target in ("/stream", "/connection"):
+            peer.send(TEXT, peer.message())
+            seen[request.target] = [part.opcode for part in peer.ends()]
+        else:
+            peer.read()
+            connection.reset() if request.target == "/resets" else connection.close()
 
-def test_policy_bounds_age_and_idleness(t):
-    for policy, error in (("{ max_age: 1s }", "websocket_max_age"), ("{ idle: 500ms }", "websocket_idle")):
-        with t.case(policy):
-            gateway, _ = _limited(t, policy)
-            peer = _open(t, gateway)
-            peer.send(TEXT, b"hello")
-            check.equal(peer.message(), b"hello")
-            check.equal(_closed_with(peer), 1001)
-            gateway.log_line(error_code=error)
-
-
-def test_policy_checks_origins(t):
-    gateway, upstream = _limited(t, '{ origins: ["https://shop.example"] }')
-    client = t.client(gateway)
-    client.send(websocket.handshake(fields=[("Origin", "https://evil.test")]))
-    check.problem(client.response(), 403, "websocket_origin")
-    check.equal(upstream.connections, 0)
-    peer = _open(t, gateway, fields=[("Origin", "https://shop.example")])
-    peer.send(TEXT, b"hello")
-    check.equal(peer.message(), b"hello")
+    gateway, _ = _gateway(t, script)
+    for target, leave in (("/stream", lambda peer: peer.sock.reset()), ("/connection", lambda peer: peer.sock.client.close())):
+        with t.case(f"the client leaves: {target}"):
+            peer = _open_on_http2(t, gateway, target)
+            peer.send(TEXT, b"x")
+            check.equal(peer.message(), b"x")
+            leave(peer)
+            t.poll("the upstream was told", lambda: target in seen)
+            check.equal(seen[target], [])
+            line = gateway.log_line(path=target)
+            check.equal((line["close_code"], line.get("error_code"), line.get("error_by")), (1006, None, None))
+    for target in ("/resets", "/ends"):
+        with t.case(f"the upstream: {target}"):
+            peer = _open_on_http2(t, gateway, target)
+            peer.send(TEXT, b"go")
+            check.equal(peer.ends(), [])
+            peer.sock.reset()
+            check.equal(gateway.log_line(path=target)["close_code"], 1006)
 
 
 def test_the_example_answers(t):
@@ -471,4 +480,4 @@ def test_the_example_answers(t):
     peer.send(TEXT, b"hello")
     check.equal(peer.message(), b"hello")
     peer.send(BINARY, b"x" * 65537)
-    check.equal(_closed_with(peer), 1009)
+    check.equal(peer.read().code, 1009)

@@ -102,6 +102,7 @@ def test_who_breaks_the_protocol_is_closed_with_1002(t):
         "a ping in fragments": (websocket.frame(9, b"x", fin=False), 1002),
         "a bad close code": (websocket.frame(CLOSE, close_payload(1005)), 1002),
         "no UTF-8": (websocket.frame(TEXT, b"\xff"), 1007),
+        "too big in fragments": (websocket.frame(TEXT, b"x" * 1000, fin=False) + websocket.frame(0, b"x" * 25), 1009),
     }
     for number, (name, (data, code)) in enumerate(rows.items()):
         with t.case(name):
@@ -112,8 +113,28 @@ def test_who_breaks_the_protocol_is_closed_with_1002(t):
             part = peer.read()
             check.equal((part.opcode, part.code), (CLOSE, code))
             # Within a frame nothing can be said any more: then the server sees an end without a close frame.
-            told = 1006 if name == "no UTF-8" else 1001
+            told = 1001 if name != "no UTF-8" else 1006
             t.poll("the server was told", lambda: any(line.startswith(f"/{number} {told}") for line in server.lines()))
+
+
+def test_close_codes_pass_unchanged(t):
+    """RFC 6455, section 7.4; 1005: no code was sent, 1006: no close frame."""
+    gateway, server = _start(t)
+    for path in ("", "/limited"):
+        for code in (1000, 1001, 1011, 3000, 3999, 4000, 4999):
+            with t.case(f"{path or 'blind'} {code}"):
+                check.equal(_client(gateway, f"{path}/x{code}", send=["x"], close=code)["ended"], [code, "the client"])
+                t.poll("the server saw it", lambda: f"/x{code} {code} the client" in server.lines())
+                check.equal(_client(gateway, f"{path}/close/{code}", send=["x"])["ended"], [code, "the server"])
+                check.equal(gateway.log_line(path=f"{path}/close/{code}")["close_code"], code)
+        with t.case(f"{path or 'blind'} without a code"):
+            check.equal(_client(gateway, f"{path}/plain", send=["x"], close=0)["ended"], [1005, ""])
+            check.equal(_client(gateway, f"{path}/close", send=["x"])["ended"], [1005, ""])
+            t.poll("the server saw it", lambda: "/plain 1005" in server.lines())
+        with t.case(f"{path or 'blind'} abruptly"):
+            check.equal(_client(gateway, f"{path}/gone", send=["x"], terminate=True)["ended"], [1006, ""])
+            check.equal(_client(gateway, f"{path}/terminate", send=["x"])["ended"], [1006, ""])
+            t.poll("the server saw it", lambda: "/gone 1006" in server.lines())
 
 
 def test_over_http2(t):

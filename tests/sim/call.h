@@ -93,6 +93,7 @@ struct Call {
   std::string path;
   std::string client_address;
   bool side = false;  // comes to kSidePort
+  bool tls = false;   // comes to kSecurePort
   bool has_body = false;
   bool chunked = false;
   bool http10 = false;
@@ -139,6 +140,8 @@ struct Call {
   bool answer_until_close = false;
   bool answer_begun = false;  // a byte of it came
   bool reset = false;         // ended by a reset
+  bool answer_has_length = false;
+  bool side_ended = false;  // its client had closed its sending side before all was over
   uint64_t answer_bytes = 0;
   bool excused_by_order = false;  // an answer before it ended the connection
   std::vector<Serving*> servings;

@@ -70,7 +70,7 @@ class LineChecker {
     expect("host", call_.host);
     expect("client_address", call_.client_address);
     expect("protocol", call_.http10 ? "HTTP/1.0" : "HTTP/1.1");
-    expect("listener", call_.side ? "side" : "plain");
+    expect("listener", call_.side ? "side" : call_.tls ? "secure" : "plain");
     expect("client_request_id", call_.foreign_id);
     bool plain_path = call_.path.find("//") == std::string::npos &&
                       call_.path.find("/.") == std::string::npos && call_.path.find('%') == std::string::npos;

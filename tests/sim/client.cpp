@@ -1,6 +1,7 @@
 #include "client.h"
 
 #include "faults.h"
+#include "tls.h"
 
 namespace sluice::sim {
 
@@ -32,23 +33,43 @@ bool Client::finished_well() const {
          !last.spoiled && plan_.read_after == 0;
 }
 
+/// The next call is not made; the one after it tries again.
+void Client::pass_over_call() {
+  ++next_;
+  ++outstanding_;
+  ++finished_;
+}
+
+io::Task<bool> Client::connect(io::CancelToken& token) {
+  auto connected = co_await loop_.connect(plan_.to, token);
+  if (!connected) {
+    if (connected.error().code == io::ErrorCode::kRefused) refusals_.push_back(loop_.now());
+    co_return false;
+  }
+  connection_ = io::SimWorld::connection_number(**connected);
+  stream_ = std::move(*connected);
+  stream_->bind(token);
+  if (!plan_.tls) co_return true;
+  auto secured =
+      SimTls::get().client->connect(loop_, std::move(stream_), std::string(kGatewayName), sessions_);
+  secured->bind(token);
+  auto shaken = co_await secured->handshake();
+  if (!shaken) co_return false;
+  stream_ = std::move(secured);
+  co_return true;
+}
+
 io::Task<> Client::use_connection() {
   io::CancelToken token;
   token_ = &token;
   {
     io::Deadline deadline(loop_, loop_.now() + patience_, token);
-    auto connected = co_await loop_.connect(plan_.to, token);
+    bool connected = co_await connect(token);
     if (!connected) {
-      if (connected.error().code == io::ErrorCode::kRefused) refusals_.push_back(loop_.now());
-      // This call is not made; the next one tries again.
-      ++next_;
-      ++outstanding_;
-      ++finished_;
+      pass_over_call();
       co_return;
     }
-    stream_ = std::move(*connected);
   }
-  stream_->bind(token);
   ended_ = last_answer_ = in_body_ = deaf_ = idle_ = false;
   buffer_.clear();
   size_t first = outstanding_;
@@ -61,11 +82,9 @@ io::Task<> Client::use_connection() {
   co_await writer.join();
   if (outstanding_ == first && next_ < plan_.calls.size()) {
     // The gateway ended it before a call was made; so that it goes on, this one is not made.
-    ++next_;
-    ++outstanding_;
-    ++finished_;
+    pass_over_call();
   }
-  bool harmed = stream_harmed(loop_.world(), *stream_);
+  bool harmed = loop_.world().harmed(connection_);
   bool spoiled = false;
   for (size_t i = first; i < outstanding_; ++i) spoiled |= plan_.calls[i]->deed != ClientDeed::kNone;
   for (size_t i = first; i < outstanding_; ++i) {
@@ -88,7 +107,9 @@ io::Task<> Client::send_calls() {
     bool goes_on = co_await send_call(call);
     if (!goes_on || call.asks_close || call.broken_frame) co_return;
   }
-  if (plan_.half_closes) stream_->shutdown_write();
+  if (!plan_.half_closes) co_return;
+  stream_->shutdown_write();
+  for (size_t i = finished_; i < outstanding_; ++i) plan_.calls[i]->side_ended = true;
 }
 
 io::Task<bool> Client::send_call(Call& call) {
@@ -283,6 +304,7 @@ bool Client::begin_answer(Call& call) {
   }
   if (head->fields.value("connection") == "close") last_answer_ = true;
   call.answer_until_close = rule->framing == Framing::kUntilClose;
+  call.answer_has_length = !call.answer_until_close && rule->framing != Framing::kChunked;
   if (call.answer_until_close && !last_answer_)
     violations_.add(Invariant::kOneAnswer,
                     "the answer of exchange {} ends with its connection and does not say so", call.number);

@@ -6,6 +6,7 @@
 #include "call.h"
 #include "io/scope.h"
 #include "io/sim/sim_world.h"
+#include "tls/client_context.h"
 #include "violations.h"
 #include "wait.h"
 
@@ -15,6 +16,7 @@ namespace sluice::sim {
 struct ClientPlan {
   std::vector<Call*> calls;
   io::Address to;
+  bool tls = false;
   Duration start{};
   bool pipelined = false;
   bool half_closes = false;  // after its last request; it still reads
@@ -46,6 +48,8 @@ class Client {
 
  private:
   io::Task<> use_connection();
+  io::Task<bool> connect(io::CancelToken& token);
+  void pass_over_call();
   io::Task<> send_calls();
   io::Task<bool> send_call(Call& call);
   io::Task<bool> send_bytes(Call& call, std::string_view bytes);
@@ -62,6 +66,8 @@ class Client {
   Violations& violations_;
 
   std::unique_ptr<io::Stream> stream_;
+  uint32_t connection_ = 0;  // the world's number of it
+  tls::SessionSlot sessions_;
   io::CancelToken* token_ = nullptr;  // of the connection
   Signal progress_;
   std::string buffer_;

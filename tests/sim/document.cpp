@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "tls.h"
+
 namespace sluice::sim {
 
 namespace {
@@ -46,6 +48,11 @@ Document Document::draw(Random& random) {
   return document;
 }
 
+void Document::take_tls() {
+  tls = true;
+  for (Backend& backend : backends) backend.tls = backend.upstream == "second" || backend.upstream == "named";
+}
+
 Duration Document::longest_wait() const {
   Duration one_try = connect * 2 + response_head;
   return 2 * (header + keep_alive + (attempts + 1) * one_try + 3 * body_progress + 3 * stream_idle + drain);
@@ -56,6 +63,9 @@ std::string Document::text(uint64_t revision, uint64_t generation) const {
   std::string text = "version: 1\ngateway:\n";
   text += fmt::format("  listen:\n    - {{ name: plain, address: {}:{} }}\n", kGatewayIp, kPort);
   text += fmt::format("    - {{ name: side, address: {}:{} }}\n", kGatewayIp, kSidePort);
+  if (tls)
+    text += fmt::format("    - {{ name: secure, address: {}:{}, tls: {{ certificates: [sim] }} }}\n",
+                        kGatewayIp, kSecurePort);
   if (!even) text += fmt::format("    - {{ name: extra, address: {}:{} }}\n", kGatewayIp, kExtraPort);
   text += fmt::format("  trusted_proxies: [{}]\n", kTrustedNetwork);
   text += fmt::format(
@@ -72,17 +82,24 @@ std::string Document::text(uint64_t revision, uint64_t generation) const {
   std::string rules = fmt::format(
       "    timeouts: {{ connect: {}, response_head: {}, idle: {} }}\n    retry: {{ attempts: {}, on: [",
       ms(connect), ms(response_head), ms(idle), attempts);
+  if (tls)
+    text += "certificates: { sim: { cert: sim.crt, key: sim.key } }\ntrust: { sim: { ca: sim.crt } }\n";
+  std::string_view scheme = tls ? "https" : "http";
   text += "upstreams:\n  main:\n    targets:\n";
   for (const Backend& each : backends)
     if (each.upstream == "main" && (even || !each.even_only))
       text += fmt::format("      - {{ url: \"http://{}:{}{}\", weight: {} }}\n", each.ip, each.port,
                           each.base_path, each.weight);
   text += rules + on + (retry_503 ? ", 503, 501" : "") + "] }\n";
-  text += "  second:\n    targets: [ http://10.3.0.1:9100 ]\n    host: target\n" + rules + on + "] }\n";
-  text +=
-      "  named:\n    targets: [ \"http://backend.sim:9200\", \"http://backend.sim:9201\" ]\n    host: "
-      "literal.sim\n" +
-      rules + on + "] }\n";
+  text += fmt::format("  second:\n    targets: [ {}://10.3.0.1:9100 ]\n    host: target\n", scheme);
+  if (tls) text += fmt::format("    tls: {{ ca: sim, sni: {} }}\n", kUpstreamName);
+  text += rules + on + "] }\n";
+  text += fmt::format(
+      "  named:\n    targets: [ \"{0}://backend.sim:9200\", \"{0}://backend.sim:9201\" ]\n    host: "
+      "literal.sim\n",
+      scheme);
+  if (tls) text += "    tls: { ca: sim }\n";
+  text += rules + on + "] }\n";
   text += fmt::format("  shift:\n    targets: [ http://10.6.0.{}:9400 ]\n", 1 + generation % 2) + rules + on +
           "] }\n";
   text += "  dead:\n    targets: [ http://10.4.0.1:9300 ]\n" + rules + on + "] }\n";

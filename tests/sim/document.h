@@ -16,6 +16,7 @@ inline constexpr std::string_view kGatewayIp = "10.9.0.1";
 inline constexpr uint16_t kPort = 80;
 inline constexpr uint16_t kExtraPort = 81;  // listened on by odd revisions only
 inline constexpr uint16_t kSidePort = 82;
+inline constexpr uint16_t kSecurePort = 443;  // as kPort, over TLS
 inline constexpr uint16_t kStatusPort = 8081;
 /// More than clients ever have, so that they are never refused for their number.
 inline constexpr size_t kMostOfAddress = 20;
@@ -32,6 +33,7 @@ struct Backend {
   uint32_t weight = 1;
   bool even_only = false;
   int generation = -1;  // 0, 1: of even and of odd generations only
+  bool tls = false;
 };
 
 struct Rate {
@@ -42,6 +44,8 @@ struct Rate {
 
 struct Document {
   static Document draw(Random& random);
+  /// From now on with TLS.
+  void take_tls();
   /// `generation` changes little: all of the other text stays.
   std::string text(uint64_t revision, uint64_t generation) const;
   /// One that no gateway may take.
@@ -54,6 +58,7 @@ struct Document {
   bool retry_503 = false;
   bool hides_key = true;
   bool access_log = true;
+  bool tls = false;  // there is a listener with TLS, and some upstreams have it
   Rate consumer_rate, address_rate, tenant_rate;
   uint64_t request_body = 256 * 1024;
 

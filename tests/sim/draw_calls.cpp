@@ -40,6 +40,7 @@ void CallDrawer::draw_method(bool with_body) {
 void CallDrawer::draw(Call& call, size_t client, bool last) {
   call_ = &call;
   call.side = side_;
+  call.tls = tls_;
   host_ = wire_host_ = "sim.test";
   told_host_ = false;
   options_.clear();

@@ -29,6 +29,7 @@ class CallDrawer {
   void draw(Call& call, size_t client, bool last);
   /// Of a client that connects to kSidePort.
   void aside(bool side) { side_ = side; }
+  void over_tls(bool tls) { tls_ = tls; }
   /// All calls are of one kind from now on; nothing: each is drawn.
   void theme(std::optional<uint64_t> kind) { theme_ = kind; }
   static constexpr uint64_t kKinds = 42;
@@ -79,6 +80,7 @@ class CallDrawer {
   std::string options_;  // of `Connection`
   char minor_ = '1';
   bool side_ = false;
+  bool tls_ = false;
   std::optional<uint64_t> theme_;
   std::string target_;
   std::string client_address_;

@@ -73,7 +73,7 @@ void CallDrawer::draw_extras(size_t client) {
   draw_addresses(kClientIps[client]);
   bool https = chance(4);
   if (https) sent_.add("X-Forwarded-Proto", "https");
-  expect_forwarded("x-forwarded-proto", https && trusted_ ? "https" : "http");
+  expect_forwarded("x-forwarded-proto", tls_ || (https && trusted_) ? "https" : "http");
   if (chance(8)) from_proxy("Forwarded", "for=203.0.113.9");
   if (chance(8)) from_proxy("X-Forwarded-Prefix", "/outer");
   if (chance(8)) {

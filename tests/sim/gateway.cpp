@@ -5,6 +5,7 @@
 #include "config/loader.h"
 #include "document.h"
 #include "io/sleep.h"
+#include "tls.h"
 
 namespace sluice::sim {
 
@@ -71,8 +72,7 @@ SimGateway::~SimGateway() = default;
 io::Address SimGateway::address() const { return *io::Address::parse_ip(kGatewayIp, kPort); }
 
 std::unique_ptr<gateway::Compiled> SimGateway::compile(const std::string& document) {
-  auto loaded =
-      config::load_text(document, {.catalog = &policies_, .environment = config::Environment::empty()});
+  auto loaded = config::load_text(document, {.catalog = &policies_, .environment = tls_environment()});
   std::unique_ptr<gateway::Compiled> compiled;
   if (loaded.ok()) compiled = compiler_.compile(loaded.document, plane_->snapshot(), loaded.diagnostics);
   loaded.diagnostics.sort();

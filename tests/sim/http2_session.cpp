@@ -65,7 +65,8 @@ struct Http2Callbacks {
     }
     bool carries = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
     if (carries && frame->hd.flags & NGHTTP2_FLAG_END_STREAM) stream.ended = true;
-    if (head && stream.headed && session.owner_) session.owner_->on_request(stream);
+    bool served = session.owner_ && stream.id <= session.last_served_;
+    if (head && stream.headed && served) session.owner_->on_request(stream);
     stream.signal.notify();
     return 0;
   }
@@ -244,7 +245,7 @@ void Http2Session::reset(Http2Stream& stream, uint32_t code) {
 
 void Http2Session::say_goodbye() {
   if (over_) return;
-  int32_t last = nghttp2_session_get_last_proc_stream_id(session_);
+  int32_t last = last_served_ = nghttp2_session_get_last_proc_stream_id(session_);
   nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, nullptr, 0);
   kick();
 }

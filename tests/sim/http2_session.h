@@ -99,6 +99,7 @@ class Http2Session {
   bool writing_ = false;
   bool over_ = false;
   bool told_to_go_ = false;
+  int32_t last_served_ = INT32_MAX;  // as we have told
 };
 
 }  // namespace sluice::sim

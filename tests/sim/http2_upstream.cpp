@@ -34,6 +34,9 @@ class Http2Upstream::Connection final : private Http2Session::Owner {
   }
 
  private:
+  /// Also true once it broke off within the session's own call, which the session learns of later.
+  bool over() const { return token_.cancelled() || session_.over(); }
+
   void on_request(Http2Stream& stream) override { scope_.spawn(serve(stream)); }
 
   Http2Serving* begin(Http2Stream& stream) {
@@ -97,10 +100,10 @@ class Http2Upstream::Connection final : private Http2Session::Owner {
       co_await pause(upstream_.loop_, std::chrono::milliseconds(random.below(200)), token_);
     bool waits = serving->deed != Http2Deed::kEarly && serving->deed != Http2Deed::kRefuse &&
                  serving->deed != Http2Deed::kReset && !call.websocket;
-    while (waits && !stream.ended && !stream.closed && !session_.over())
+    while (waits && !stream.ended && !stream.closed && !over())
       co_await stream.signal.wait(upstream_.loop_, token_);
     check_body(stream, call);
-    if (stream.closed || session_.over()) co_return;
+    if (stream.closed || over()) co_return;
     if (random.below(4) == 0) session_.interim(stream, 103);
     co_await answer(stream, *serving, random);
   }
@@ -137,7 +140,7 @@ class Http2Upstream::Connection final : private Http2Session::Owner {
         token_.cancel(io::CancelReason::kShed);
         co_return;
       case Http2Deed::kSilence:
-        while (!stream.closed && !session_.over()) co_await stream.signal.wait(upstream_.loop_, token_);
+        while (!stream.closed && !over()) co_await stream.signal.wait(upstream_.loop_, token_);
         co_return;
       case Http2Deed::kGoodbye:
         session_.say_goodbye();
@@ -159,7 +162,7 @@ class Http2Upstream::Connection final : private Http2Session::Owner {
       }
       session_.release(stream, stream.out.size());
     }
-    while (stream.out_sent < stream.out.size() && !stream.closed && !session_.over())
+    while (stream.out_sent < stream.out.size() && !stream.closed && !over())
       co_await pause(upstream_.loop_, std::chrono::milliseconds(10), token_);
     serving.sent_whole = stream.out_sent == stream.out.size();
     if (serving.deed == Http2Deed::kEarly && !stream.ended) {
@@ -175,7 +178,7 @@ class Http2Upstream::Connection final : private Http2Session::Owner {
     head.add("x-sim-serving", std::to_string(serving.number));
     stream.out_whole = false;
     session_.answer(stream, head, true);
-    while (!stream.closed && !session_.over()) {
+    while (!stream.closed && !over()) {
       stream.out = stream.body;
       stream.out_whole = stream.ended;
       session_.release(stream, stream.out.size());

@@ -21,6 +21,15 @@ inline constexpr Regression kRegressions[] = {
     {12158,
      "a kept connection idles from when a slow client has taken the answer, not from when it was written"},
     {15467, "a connection that was shed for want of descriptors just before its client knew that it stood"},
+    {237,
+     "over TLS an early answer's connection ended without close_notify: a cancelled wait before held it "
+     "back"},
+    {1000, "HTTP/2: a request that had not left and was given to another connection left all the same"},
+    {1268, "a simulated HTTP/2 upstream that broke off within a call of its session went round for ever"},
+    {3505, "a connection that had only settled its protocol counted as one that was used before"},
+    {4876, "a request that a stall held back, beside HTTP/2: 408 is no wrong answer to it"},
+    {5090, "a key that was taken away while its call was made, under a route of the configuration before"},
+    {6893, "a client that stalls in a body behind an answer that ended its connection"},
     {20887, "an event for bytes that had been read in the same turn woke an idle connection"},
 };
 

@@ -5,6 +5,7 @@
 #include "http2_world.h"
 #include "inspect.h"
 #include "io/sim/sim_resolver.h"
+#include "tls.h"
 
 namespace sluice::sim {
 
@@ -15,6 +16,9 @@ constexpr Duration kLongestRun = std::chrono::hours(2);
 /// What is on its way when the gateway has gone arrives within this.
 constexpr Duration kNameTtl = std::chrono::seconds(1);
 constexpr Duration kSettleTime = std::chrono::seconds(20);
+/// The last bytes of a TLS connection that is gone may take so long; a process that ends would not wait for
+/// them.
+constexpr Duration kLastBytesTime = std::chrono::seconds(2) + std::chrono::milliseconds(1);
 
 class Run {
  public:
@@ -44,6 +48,7 @@ class Run {
 
   RunOptions options_;
   Random random_;
+  Random tls_random_;
   Profile profile_;
   Document document_;
   Violations violations_;
@@ -89,11 +94,14 @@ Profile draw_profile(Random& random) {
 Run::Run(const RunOptions& options)
     : options_(options),
       random_(options.seed * 0x9e3779b97f4a7c15ULL + 1),
+      tls_random_(options.seed * 0x9e3779b97f4a7c15ULL + 2),
       profile_(draw_profile(random_)),
       document_(Document::draw(random_)),
       policies_([this](gateway::Exchange& exchange, const std::string& limit) { on_pass(exchange, limit); }),
       world_(world_options(options.seed, profile_.faults, profile_.latency, options.trace)),
       resolver_(main_) {
+  // Drawn apart, so that the other seeds mean what they meant.
+  if (tls_random_.below(3) == 0) document_.take_tls();
   draw();
 }
 
@@ -137,8 +145,10 @@ void Run::draw_clients() {
     ClientPlan& plan = *plans_.back();
     size_t from = random_.below(std::size(kClientIps));
     bool side = random_.below(6) == 0;
-    plan.to = *io::Address::parse_ip(kGatewayIp, side ? kSidePort : kPort);
+    plan.tls = document_.tls && !side && tls_random_.below(3) != 0;
+    plan.to = *io::Address::parse_ip(kGatewayIp, side ? kSidePort : plan.tls ? kSecurePort : kPort);
     drawer.aside(side);
+    drawer.over_tls(plan.tls);
     std::optional<uint64_t> theme;
     if (random_.below(5) == 0) theme = random_.below(CallDrawer::kKinds);
     drawer.theme(theme);
@@ -248,6 +258,7 @@ void Run::finish() {
 }
 
 void Run::check_world_empty() {
+  if (document_.tls) world_.run_for(kLastBytesTime);
   metrics_ = gateway_->services().registry.scrape();
   gateway_->destroy();
   world_.run_for(kSettleTime);
@@ -270,9 +281,11 @@ void Run::check_refusals() {
   const io::FaultLog& faults = world_.fault_log();
   for (const auto& client : clients_)
     for (Instant at : client->refusals()) {
-      bool excused = at + kSpan > gateway_->drain_began() || faults.world_harmed(at - kSpan, at) ||
-                     faults.connection_harmed(gateway_->address(), at - kSpan, at) ||
-                     faults.connection_harmed(*io::Address::parse_ip(kGatewayIp, kSidePort), at - kSpan, at);
+      bool excused =
+          at + kSpan > gateway_->drain_began() || faults.world_harmed(at - kSpan, at) ||
+          faults.connection_harmed(gateway_->address(), at - kSpan, at) ||
+          faults.connection_harmed(*io::Address::parse_ip(kGatewayIp, kSidePort), at - kSpan, at) ||
+          faults.connection_harmed(*io::Address::parse_ip(kGatewayIp, kSecurePort), at - kSpan, at);
       if (!excused)
         violations_.add(Invariant::kUndisturbed, "a client was refused a connection at {:.3f} s",
                         seconds(at.time_since_epoch()) - 1000);
@@ -402,6 +415,8 @@ RunResult Run::result() {
 }  // namespace
 
 RunResult run_seed(const RunOptions& options) {
+  std::ignore = SimTls::get();
+  seed_openssl(options.seed);
   GuardedRun guard;
   auto run = std::make_unique<Run>(options);
   RunResult result = run->go();

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "faults.h"
+#include "tls.h"
 
 namespace sluice::sim {
 
@@ -27,6 +28,8 @@ constexpr std::string_view kNoise =
 /// An accepted connection.
 struct UpstreamServer::Connection {
   std::unique_ptr<io::Stream> stream;
+  io::Stream* carrier = nullptr;  // the same, or what is below TLS
+  uint32_t number = 0;            // the world's
   std::string buffer;
   bool ended = false;
   Instant accepted{};
@@ -60,14 +63,21 @@ io::Task<> UpstreamServer::serve(std::unique_ptr<io::Stream> stream) {
   ++open_;
   ++accepted_;
   Connection connection;
+  connection.number = io::SimWorld::connection_number(*stream);
+  connection.carrier = stream.get();
   connection.stream = std::move(stream);
   connection.stream->bind(all_);
   connection.accepted = loop_.now();
-  for (;;) {
-    bool goes_on = co_await serve_one(connection);
-    if (!goes_on) break;
+  bool goes_on = true;
+  if (backend_.tls) {
+    auto secured = SimTls::get().server->accept(loop_, std::move(connection.stream));
+    secured->bind(all_);
+    auto shaken = co_await secured->handshake();
+    goes_on = shaken.has_value();
+    connection.stream = std::move(secured);
   }
-  bool harmed = stream_harmed(loop_.world(), *connection.stream);
+  while (goes_on) goes_on = co_await serve_one(connection);
+  bool harmed = loop_.world().harmed(connection.number);
   if (connection.last) connection.last->harmed |= harmed;
   if (harmed || connection.noise_at != kNever) ledger_.losses.push_back({backend_.upstream, loop_.now()});
   if (connection.last) connection.last->left_at = loop_.now();
@@ -116,7 +126,7 @@ Serving* UpstreamServer::begin(Connection& connection, const Head& head) {
   ++requests_;
   serving.upstream = backend_.upstream;
   serving.target = backend_.ip;
-  serving.connection = io::SimWorld::connection_number(*connection.stream);
+  serving.connection = connection.number;
   serving.reused = connection.served++ > 0;
   serving.begun = loop_.now();
   serving.confused = connection.noise_at != kNever;
@@ -154,6 +164,9 @@ io::Task<bool> UpstreamServer::serve_one(Connection& connection) {
   Call& call = *serving->call;
   connection.buffer.erase(0, head->bytes);
   ServingPlan plan = draw_serving(call, call.servings.size() - 1, profile_);
+  // Over TLS an end that is not said is not taken for one (RFC 9112, section 9.8).
+  if (backend_.tls && plan.deed == UpstreamDeed::kTruncated && plan.cut % 2)
+    plan.framing = Framing::kUntilClose;
   serving->deed = plan.deed;
   auto rule = request_body_rule(*head);
   if (!rule) {
@@ -183,7 +196,7 @@ io::Task<bool> UpstreamServer::serve_one(Connection& connection) {
     if (!whole) co_return false;
   }
   bool goes_on = co_await answer(connection, *serving, plan);
-  serving->harmed |= stream_harmed(loop_.world(), *connection.stream);
+  serving->harmed |= loop_.world().harmed(connection.number);
   if (goes_on && serving->early) goes_on = co_await read_body(connection, *serving, decoder, body);
   // An answer without a body does not show that its connection ends with it: it may be kept, and lost.
   if (plan.closes && !plan.says_close &&
@@ -440,6 +453,8 @@ io::Task<bool> UpstreamServer::answer_badly(Connection& connection, Serving& ser
     co_await pause(loop_, std::chrono::milliseconds(plan.cut % 50), all_);
     connection.stream->abort();
   }
+  // Over TLS an end that was not said; what would be said now does not leave any more.
+  if (plan.deed == UpstreamDeed::kTruncated) connection.carrier->shutdown_write();
   if (written && wait) co_await wait_for_end(connection);
   co_return false;
 }

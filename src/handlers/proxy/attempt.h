@@ -41,7 +41,7 @@ class Attempt {
   http::BodyReader* body() const { return body_; }
   const gateway::Target* target() const { return target_; }
   /// Whether nothing of the request's body was taken, so that it can be sent again.
-  bool body_untouched() const { return !upload_began_; }
+  bool body_untouched() const { return !upload_began_ || (client_ && !client_->body_begun()); }
   /// Whether the request is still being sent; it must be ended then before the connection is given back.
   bool uploading() const { return scope_.active() > 0; }
   io::Task<> end_upload();

@@ -43,8 +43,8 @@ bool is_foreign(const http::Response& response) {
 
 // --- the request ---
 
-GrpcRequestBody::GrpcRequestBody(http::BodyReader& source, uint64_t max_message, bool keeps, Arena& arena)
-    : source_(source), arena_(arena), keeps_(keeps) {
+GrpcRequestBody::GrpcRequestBody(http::BodyReader& source, uint64_t max_message, Arena& arena)
+    : source_(source), arena_(arena) {
   if (max_message > 0) meter_.emplace(max_message);
 }
 
@@ -154,10 +154,8 @@ bool GrpcCall::is_one(const gateway::Exchange& exchange) {
 GrpcCall::GrpcCall(gateway::Exchange& exchange, const gateway::Upstream& upstream)
     : exchange_(exchange), upstream_(upstream) {
   exchange.server.te_trailers = true;  // a service may refuse calls without it
-  bool keeps = upstream.retry.attempts > 1;
-  uint64_t max_message = exchange.plan->grpc_message;
-  if (!exchange.request_body || (!keeps && max_message == 0)) return;
-  exchange.request_body = &body_.emplace(*exchange.request_body, max_message, keeps, exchange.arena);
+  if (!exchange.request_body) return;
+  exchange.request_body = &body_.emplace(*exchange.request_body, exchange.plan->grpc_message, exchange.arena);
 }
 
 void GrpcCall::begin_try() {

@@ -15,8 +15,8 @@ namespace sluice::handlers {
 /// can be sent again.
 class GrpcRequestBody final : public http::BodyReader {
  public:
-  /// `max_message`: 0 for no bound. `keeps`: whether it may have to be sent again.
-  GrpcRequestBody(http::BodyReader& source, uint64_t max_message, bool keeps, Arena& arena);
+  /// `max_message`: 0 for no bound.
+  GrpcRequestBody(http::BodyReader& source, uint64_t max_message, Arena& arena);
   bool try_read(http::ChunkResult& result) override;
   /// It has come as a whole and is kept.
   bool kept() const { return keeps_ && ended_; }
@@ -36,7 +36,7 @@ class GrpcRequestBody final : public http::BodyReader {
   char* kept_ = nullptr;
   size_t kept_bytes_ = 0;
   size_t capacity_ = 0;
-  bool keeps_;
+  bool keeps_ = true;
   bool ended_ = false;
   bool overflown_ = false;
   bool again_ = false;

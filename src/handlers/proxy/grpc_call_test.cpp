@@ -261,6 +261,21 @@ TEST_F(GrpcCallTest, ChosenStatusesAreTriedAgainWithTheSameRequest) {
   }
 }
 
+TEST_F(GrpcCallTest, AHeadThatTakesTooLongIsTriedAgainWhereThatIsChosen) {
+  start(proxying({9000, 9001},
+                 "timeouts: { response_head: 3s }, retry: { attempts: 2, on: [deadline_exceeded] }"));
+  ScriptedUpstream silent(world, upstream_loop, target(9000));
+  ScriptedUpstream good(world, upstream_loop, target(9001), [](UpstreamPeer& peer) {
+    if (whole(peer, framed("q"))) peer.send(std::string(kHead) + chunk(framed("x")) + std::string(kOk));
+  });
+  Instant began = world.now();
+  EXPECT_EQ(ask(call(framed("q"), "grpc-timeout: 4S\r\n")).body, framed("x"));
+  EXPECT_EQ(world.now() - began, 3s);
+  EXPECT_NE(good.peer(0).received.find("\r\ngrpc-timeout: 1000000u\r\n"), std::string::npos)
+      << "what is left by then";
+  EXPECT_EQ(retries("timeout"), "1");
+}
+
 TEST_F(GrpcCallTest, OtherStatusesAndAnswersThatHaveBegunAreNotTriedAgain) {
   start(proxying({9000}, "retry: { attempts: 3, on: [unavailable] }"));
   std::string raw = status_alone("8");

@@ -94,6 +94,27 @@ TEST_F(Http2Upstream, ARefusedRequestGoesToAnotherTarget) {
   EXPECT_EQ(retries("stale_connection"), "1");
 }
 
+// Nothing of a body is read before the server could refuse its request.
+TEST_F(Http2Upstream, BodiesWaitUntilTheServerCouldRefuseThem) {
+  start_h2c("retry: { attempts: 1 }");
+  gateway::testing::Client& first = request_on(0, request("POST", "/1", "Content-Length: 1\r\n") + "1");
+  gateway::testing::Client& second = request_on(0, request("POST", "/2", "Content-Length: 1\r\n") + "2");
+  EXPECT_EQ(frames().last_stream(), 3);
+  say(settings({{kMostStreams, 1}}));
+  EXPECT_EQ(frames().answer(1).body + frames().answer(3).body, "");
+  EXPECT_EQ(frames().count(h2::kPing), 1u);
+  say(h2::reset(3, 7) + h2::frame(h2::kPing, h2::kAck, 0, std::string(8, '\0')));
+  EXPECT_EQ(frames().answer(1).body, "1");
+  ASSERT_TRUE(upstream.await_connections(2));
+  world.run_for(10ms);
+  say(settings({{kMostStreams, 1}}), 1);
+  EXPECT_EQ(frames(1).answer(1).body, "2");
+  say(answer(1, "two"), 1);
+  say(answer(1, "one"));
+  EXPECT_EQ(first.await_answer().body, "one");
+  EXPECT_EQ(second.await_answer().body, "two");
+}
+
 // What was read of its body cannot be read again.
 TEST_F(Http2Upstream, ARefusedRequestWhoseBodyHasBegunIsNotSentAgain) {
   start_h2c();

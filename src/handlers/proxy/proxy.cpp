@@ -20,11 +20,9 @@ bool can_send_again(const Attempt& attempt, const GrpcCall* call) {
 /// Whether a failed try may be followed by another, and why. At most one stale connection is forgiven beyond
 /// the attempts that are configured.
 std::optional<RetryReason> retry_reason(const gateway::Exchange& exchange, const gateway::Upstream& upstream,
-                                        const Attempt& attempt, const Failure& failure, const GrpcCall* call,
-                                        uint32_t tries, bool forgiven) {
+                                        const Failure& failure, const GrpcCall* call, uint32_t tries,
+                                        bool forgiven) {
   if (exchange.server.token.cancelled() || !failure.upstream_fault) return std::nullopt;
-  // What was read of the body is gone, whether it was sent or not.
-  if (!can_send_again(attempt, call)) return std::nullopt;
   bool chosen = call && call->retries(failure);
   if (failure.sent && !chosen && !http::is_idempotent(exchange.request.method)) return std::nullopt;
   if ((failure.stale || failure.unprocessed) && !forgiven) return RetryReason::kStaleConnection;
@@ -48,7 +46,7 @@ std::optional<RetryReason> retry_reason(const gateway::Exchange& exchange, const
 bool retries_status(const gateway::Exchange& exchange, const gateway::Upstream& upstream,
                     const Attempt& attempt, const GrpcCall* call, uint32_t tries) {
   if (tries >= upstream.retry.attempts) return false;
-  if (call && call->retries_answer() && can_send_again(attempt, call)) return true;
+  if (call && call->retries_answer()) return true;
   if (upstream.retry.statuses.empty()) return false;
   if (!attempt.body_untouched() || !http::is_idempotent(exchange.request.method)) return false;
   const auto& statuses = upstream.retry.statuses;
@@ -96,11 +94,13 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
     std::optional<RetryReason> retry;
     if (failure) {
       metrics.add(upstream.metrics.requests[failure->result]);
-      retry = retry_reason(exchange, upstream, attempt, *failure, call, tries, forgiven);
+      retry = retry_reason(exchange, upstream, *failure, call, tries, forgiven);
     } else {
       metrics.add(upstream.metrics.requests[telemetry::upstream_result(exchange.response.status)]);
       if (retries_status(exchange, upstream, attempt, call, tries)) retry = RetryReason::kStatus;
     }
+    // What was read of the body is gone, whether it was sent or not, unless it was kept.
+    if (retry && !can_send_again(attempt, call)) retry.reset();
     if (retry) {
       exchange.upstream.time += exchange.now() - began;
       metrics.add(upstream.metrics.retries[*retry]);

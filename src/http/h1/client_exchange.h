@@ -48,6 +48,7 @@ class ClientExchange final : public http::ClientExchange {
   BodyReader* body() override;
   bool stale() const override { return connection_.reused && stream().bytes_read() == read_before_; }
   bool unprocessed() const override { return false; }
+  bool body_begun() const override { return true; }
   void end(bool sent) override;
   ClientTunnel& become_tunnel() override;
 

@@ -45,8 +45,10 @@ void ServerConnection::drain() {
 }
 
 void ServerConnection::on_disturbed(bool broken) {
-  // An end is no reason to stop: a client may close its side once it has asked (RFC 9112, section 9.6).
-  if (broken) token_.cancel(io::CancelReason::kClientGone);
+  // An end is no reason to stop: a client may close its side once it has asked (RFC 9112, section 9.6). But
+  // an end that comes while an answer without an end stands still is that of a client that has left.
+  bool left = open_ended_ && timer_.awaits_source() && stream_->peer_ended();
+  if (broken || left) token_.cancel(io::CancelReason::kClientGone);
 }
 
 io::Task<bool> ServerConnection::serve_request(bool pipelined) {

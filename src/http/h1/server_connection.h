@@ -56,6 +56,7 @@ class ServerConnection final : public Connection, private io::Stream::Observer {
   bool active_ = false;
   bool draining_ = false;
   bool becomes_http2_ = false;
+  bool open_ended_ = false;  // the answer in hand has no length
 };
 
 /// What an HTTP/1.x parser sees of the HTTP/2 preface (RFC 9113, section 3.4): the head of a request that is

@@ -186,8 +186,10 @@ io::Task<SendOutcome> Http1Exchange::send(Response& response, Body body, Transfe
   Shield shield(loop, stream_, token);
   TransferWatch watch(bounds, &stream_);
   timer.watch_download(watch);
+  connection_.open_ended_ = !bodyless && response.body.kind == BodyLength::Kind::kUnknown;
   auto written = co_await write_message(loop, stream_, head, framing, body, watch, arena);
   timer.unwatch_download();
+  connection_.open_ended_ = false;
   if (written.outcome == WriteResult::Outcome::kComplete) co_return outcome_ = SendOutcome::kComplete;
   abandon();
   bool source = written.outcome == WriteResult::Outcome::kSourceFailed;

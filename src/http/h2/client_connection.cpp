@@ -216,18 +216,31 @@ void ClientConnection::on_window(SessionStream* stream) {
 /// A server that takes fewer requests at once than it was sent gets no more than that: nghttp2 keeps the rest
 /// back, and it goes elsewhere. Windows may have changed, too (RFC 9113, section 6.9.2).
 void ClientConnection::on_settings() {
-  settled_ = true;
   most_active_ = std::min(session_.most_requests(), kMostRequests);
+  bool first = !std::exchange(settled_, true);
   uint32_t seen = 0;
+  uint32_t doubtful = 0;
   streams_.for_each([&](ClientStream& stream) {
     bool begun = stream.id_ != 0 || stream.waits_settings_;
-    if (++seen > most_active_ && begun && !stream.outgoing_.head_sent())
-      stream.refuse();
+    bool sent = stream.outgoing_.head_sent();
+    bool too_many = ++seen > most_active_;
+    if (too_many && sent) ++doubtful;
+    if (too_many && begun && !sent)
+      stream.withdraw();
     else
       stream.on_settled();
   });
+  if (first && doubtful > 0)
+    session_.submit_ping();  // behind its refusals comes the answer
+  else if (first)
+    bodies_go_ = true;
   on_window(nullptr);
   owner_.on_load();
+}
+
+void ClientConnection::on_ping_answered() {
+  bodies_go_ = true;
+  on_window(nullptr);
 }
 
 Portion ClientConnection::next_portion(SessionStream& stream, size_t most) {

@@ -85,7 +85,7 @@ class ClientConnection final : private Outgoing::Carrier, private Session::Owner
   // --- Outgoing::Carrier ---
   Session& session() override { return session_; }
   bool lost() const override { return lost_; }
-  bool settled() const override { return settled_; }
+  bool takes_bodies() const override { return bodies_go_; }
   void schedule_write() override;
   void join_batch(Outgoing& outgoing) override {
     if (!outgoing.linked()) in_batch_.push_back(outgoing);
@@ -103,6 +103,7 @@ class ClientConnection final : private Outgoing::Carrier, private Session::Owner
   void on_closed(SessionStream& stream, uint32_t code) override;
   void on_window(SessionStream* stream) override;
   void on_settings() override;
+  void on_ping_answered() override;
   void on_goaway() override { stop_taking(); }
   void on_limit(std::string_view limit) override { owner_.on_limit(limit); }
   Portion next_portion(SessionStream& stream, size_t most) override;
@@ -126,7 +127,8 @@ class ClientConnection final : private Outgoing::Carrier, private Session::Owner
   uint32_t most_active_;
   uint32_t begun_ = 0;  // requests so far
   Instant idle_since_;
-  bool settled_ = false;  // the server's first SETTINGS have come
+  bool settled_ = false;    // the server's first SETTINGS have come
+  bool bodies_go_ = false;  // and it has refused what it does not take
   bool writing_ = false;
   bool closing_ = false;
   bool lost_ = false;

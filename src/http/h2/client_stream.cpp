@@ -226,6 +226,12 @@ void ClientStream::refuse() {
   fail(kUpstreamResetError);
 }
 
+void ClientStream::withdraw() {
+  leave_session();
+  closed_ = true;
+  refuse();
+}
+
 void ClientStream::lose(const Error* why) {
   if (incoming_.ended()) return outgoing_.close();
   fail(why ? *why : head_complete_ ? kUpstreamTruncatedError : kUpstreamResetError);

@@ -40,6 +40,7 @@ class ClientStream final : public SessionStream,
   }
   io::Task<std::expected<void, Error>> read_head(Response& out) override;
   BodyReader* body() override;
+  bool body_begun() const override { return outgoing_.body_begun(); }
   bool stale() const override;
   bool unprocessed() const override { return refused_ || !outgoing_.head_sent(); }
   void end(bool sent) override;
@@ -95,6 +96,8 @@ class ClientStream final : public SessionStream,
   void fail(const Error& error);
   /// As if the server had refused it: nothing of it has left.
   void refuse();
+  /// The same, and nothing of it ever will.
+  void withdraw();
 
   ClientConnection& connection_;
   io::CancelToken& token_;  // gone when it is a tunnel, like the arena and the request

@@ -76,10 +76,10 @@ io::Task<bool> Outgoing::delivered(io::CancelToken& until) {
 }
 
 /// Before the head is out the peer's window is taken for granted, so that head and body leave together.
-/// Nothing is read of a body before the peer has said how many requests it takes: one that it refuses can be
-/// sent elsewhere then.
+/// Nothing is read of a body before the peer could refuse what is too much for it: that can be sent elsewhere
+/// then.
 bool Outgoing::has_window() const {
-  return carrier_.settled() && (!head_sent_ || carrier_.session().has_window(id_));
+  return carrier_.takes_bodies() && (!head_sent_ || carrier_.session().has_window(id_));
 }
 
 io::Task<> Outgoing::wait_for_window(io::CancelToken& until) {
@@ -111,6 +111,7 @@ io::Task<WriteResult> Outgoing::send(Body body, BodyLength length, TransferWatch
       result = broken_off(until);
       break;
     }
+    body_begun_ = true;
     ChunkResult chunk = Chunk{.bytes = body.bytes, .end = true};
     if (body.stream && !body.stream->try_read(chunk)) {
       watch.waiting = Waiting::kSource;

@@ -24,8 +24,8 @@ class Outgoing final : public ListHook, public TransferWatch::Sink {
     virtual Session& session() = 0;
     /// Nothing can be sent any more.
     virtual bool lost() const = 0;
-    /// The peer has said what it takes.
-    virtual bool settled() const = 0;
+    /// What the peer does not take it has refused.
+    virtual bool takes_bodies() const = 0;
     virtual void schedule_write() = 0;
     virtual void join_batch(Outgoing& outgoing) = 0;
     virtual uint64_t bytes_written() const = 0;
@@ -64,6 +64,8 @@ class Outgoing final : public ListHook, public TransferWatch::Sink {
   /// What is offered will never leave.
   bool broken() const { return carrier_.lost() || (closed_ && !end_sent_); }
   bool head_sent() const { return head_sent_; }
+  /// Something of the body was, or is being, read.
+  bool body_begun() const { return body_begun_; }
   /// The whole message is in a batch.
   bool end_sent() const { return end_sent_; }
   /// What is in a batch moves when the connection does, what waits for a window does not.
@@ -105,6 +107,7 @@ class Outgoing final : public ListHook, public TransferWatch::Sink {
   uint64_t sent_bytes_ = 0;
   bool last_ = false;  // what is offered is the end
   bool head_sent_ = false;
+  bool body_begun_ = false;
   bool end_sent_ = false;
   bool closed_ = false;
   bool waits_for_window_ = false;

@@ -393,8 +393,9 @@ bool Session::offers_extended_connect() const {
 
 void Session::submit_notice() {
   nghttp2_submit_shutdown_notice(session_);
-  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+  submit_ping();
 }
+void Session::submit_ping() { nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr); }
 void Session::submit_goaway() {
   goaway_id_ = nghttp2_session_get_last_proc_stream_id(session_);
   nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, goaway_id_, NGHTTP2_NO_ERROR, nullptr, 0);

@@ -143,6 +143,7 @@ class Session {
   /// and which requests are still answered.
   void submit_notice();
   void submit_goaway();
+  void submit_ping();
   /// Ends everything, with what is in hand unanswered.
   void terminate(ErrorCode code);
 

@@ -15,7 +15,6 @@ constexpr CloseReason kMasked{kProtocolError, "masked frame"};
 constexpr CloseReason kBadControl{kProtocolError, "bad control frame"};
 constexpr CloseReason kBadFragment{kProtocolError, "frame out of order"};
 constexpr CloseReason kBadClose{kProtocolError, "bad close frame"};
-constexpr CloseReason kAfterClose{kProtocolError, "frame after close"};
 constexpr CloseReason kBadText{kNotUtf8, "text is not UTF-8"};
 constexpr CloseReason kTooBig{kMessageTooBig, "message too big"};
 constexpr CloseReason kTooMany{kPolicyViolation, "too many messages"};
@@ -36,7 +35,7 @@ size_t MessageChecker::check(std::string_view bytes, Instant now, bool to_bounda
     std::memcpy(&held_[held_size_], rest.data(), rest.size());
     held_size_ += static_cast<uint8_t>(rest.size());
   };
-  while (!input.empty() && !violation_) {
+  while (!input.empty() && !violation_ && !close_seen_) {
     auto event = reader_.next(input);
     const CloseReason* broken = nullptr;
     switch (event) {
@@ -57,6 +56,7 @@ size_t MessageChecker::check(std::string_view bytes, Instant now, bool to_bounda
       violation_ = *broken;
       break;
     }
+    if (close_seen_ && withholds_close_) break;
     // A data frame leaves as it comes once its head is known; a control frame when all of it is.
     bool known = event != FrameReader::Event::kNeedMore &&
                  (!is_control(reader_.head().opcode) || reader_.at_boundary());
@@ -66,13 +66,12 @@ size_t MessageChecker::check(std::string_view bytes, Instant now, bool to_bounda
     whole_ = reader_.at_boundary();
     if (to_boundary && whole_) return passed;
   }
-  if (!violation_ && frame < bytes.size()) hold();
+  if (!violation_ && !close_seen_ && frame < bytes.size()) hold();
   return passed;
 }
 
 const CloseReason* MessageChecker::begin_frame(Instant now) {
   const FrameHead& head = reader_.head();
-  if (close_seen_) return &kAfterClose;
   if (!is_known(head.opcode)) return &kBadOpcode;
   // RSV1 marks a compressed message (RFC 7692, section 6).
   if (head.reserved != 0 && !(limits_.compression && head.reserved == 4)) return &kBadReserved;

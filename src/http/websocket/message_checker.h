@@ -22,8 +22,11 @@ class MessageChecker {
 
   /// Looks at the next bytes. What may be passed on is `held()` and then the first so many of `bytes`; the
   /// rest is kept here until more comes, or is against the rules: then `violation` says which, and nothing
-  /// further is looked at. `to_boundary`: no further than to the end of the frame that has been begun.
+  /// further is looked at; or it follows a close frame, and is dropped (section 1.4). `to_boundary`: no
+  /// further than to the end of the frame that has been begun.
   size_t check(std::string_view bytes, Instant now, bool to_boundary = false);
+  /// A close frame is seen, but not passed on any more.
+  void withhold_close() { withholds_close_ = true; }
   /// From earlier calls, to be sent before the bytes of this one; valid until the next call.
   std::string_view held() const { return {held_.data(), held_passed_}; }
 
@@ -62,6 +65,7 @@ class MessageChecker {
   bool checks_text_ = false;  // of this message, that it is UTF-8
   bool whole_ = true;
   bool close_seen_ = false;
+  bool withholds_close_ = false;
 };
 
 }  // namespace sluice::http::websocket

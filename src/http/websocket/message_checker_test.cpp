@@ -108,7 +108,6 @@ TEST(MessageChecker, WhatTheRfcForbidsIsRefusedBeforeItIsPassedOn) {
       {close_with("\x03"), "bad close frame"},
       {close_with("\x03\xec"), "bad close frame"},
       {close_with("\x03\xe8\xff"), "text is not UTF-8", kNotUtf8},
-      {close_with("") + text("x"), "frame after close"},
       {text("\xc0\xaf"), "text is not UTF-8", kNotUtf8},
       {text("\xce"), "text is not UTF-8", kNotUtf8},
       {text("\xce", false) + ping() + more("x"), "text is not UTF-8", kNotUtf8},
@@ -123,6 +122,16 @@ TEST(MessageChecker, WhatTheRfcForbidsIsRefusedBeforeItIsPassedOn) {
   }
   EXPECT_EQ(check_pieces(text("x"), {}, Sender::kServer).why, "masked frame");
   EXPECT_EQ(check_pieces(frame("x", Opcode::kText, true, false), {}, Sender::kServer).why, "");
+}
+
+// RFC 6455, section 1.4: what follows a close frame is discarded.
+TEST(MessageChecker, WhatFollowsACloseFrameIsDropped) {
+  for (const std::string& after : {text("x"), ping(), close_with(""), "\xff\xff\xff"s}) {
+    Outcome outcome = check_pieces(text("before") + close_with("\x03\xe8") + after);
+    EXPECT_EQ(outcome.passed, text("before") + close_with("\x03\xe8"));
+    EXPECT_EQ(outcome.why, "");
+    EXPECT_TRUE(outcome.whole);
+  }
 }
 
 TEST(MessageChecker, CharactersMayBeCutByFramesAndPieces) {

@@ -108,6 +108,10 @@ io::Task<> Relay::pump(Way& way) {
     if (pieces.used < lease->size()) overlook(way, lease->bytes().substr(pieces.used));
     if (turn % kTurnsBeforeYield == 0) co_await loop_.yield();
   }
+  if (&way == &down_ && refusal_) {
+    way.due = *refusal_;
+    co_await say_goodbye(way);
+  }
   source_ended(way, broken);
 }
 
@@ -186,6 +190,7 @@ void Relay::note_close(Way& way) {
   if (way.close_seen) return;
   way.close_seen = true;
   if (!closed_by_ && our_code_ == 0) closed_by_ = &way;
+  if (&way == &down_ && refusal_) way.due = *refusal_;
   finish(other(way), way);
   // Both have said goodbye: nothing is left but to end (RFC 6455, section 7.1.1).
   if (other(way).close_seen) end_within(kCloseTime);
@@ -205,13 +210,25 @@ void Relay::violated(Way& way) {
   if (!closed_by_ && our_code_ == 0) our_code_ = violation.code;
   RelayEnd end = end_of(violation, way.masks);
   if (way.masks)
-    close(end, violation, kPartnerRefused);
+    refuse_client(end, violation);
   else
     close(end, kPartnerRefused, violation);
   // Within a frame nothing can be said to the sink any more but the end.
   if (way.stopped || way.at_boundary()) return;
   way.stopped = true;
   way.sink.shutdown_write();
+}
+
+/// What the upstream answers to all that was sound goes before.
+void Relay::refuse_client(RelayEnd end, const CloseReason& violation) {
+  if (!end_) end_ = end;
+  end_within(kCloseTime);
+  tell(up_, kPartnerRefused);
+  if (down_.due || down_.stopped || down_.ended) return;
+  refusal_ = violation;
+  down_.checker->withhold_close();
+  refused_by_ = loop_.now() + kLastWordsTime;
+  arm_timer();
 }
 
 void Relay::drain() { close(RelayEnd::kDrain, kLeaving, kLeaving); }
@@ -227,7 +244,7 @@ void Relay::close(RelayEnd end, const CloseReason& to_client, const CloseReason&
 
 void Relay::tell(Way& way, const CloseReason& reason) {
   if (way.due || way.stopped || way.ended) return;
-  way.due = reason;
+  way.due = &way == &down_ && refusal_ ? *refusal_ : reason;
   // Who writes says it when that is done.
   if (running_ && !way.writing && way.at_boundary()) scope_.spawn(say_goodbye(way));
 }
@@ -268,7 +285,7 @@ uint64_t Relay::moved() const {
 }
 
 void Relay::arm_timer() {
-  Instant next = std::min(ends_by_, age_ends_);
+  Instant next = std::min({ends_by_, age_ends_, refused_by_});
   if (idle_ > Duration::zero()) next = std::min(next, loop_.now() + idle_ / kLooksWithinIdle);
   if (next != kNever) loop_.timers().arm(*this, next);
 }
@@ -278,6 +295,10 @@ void Relay::on_timer() {
   if (now >= ends_by_) {
     token_.cancel(io::CancelReason::kDeadline);
     return;
+  }
+  if (now >= refused_by_) {
+    refused_by_ = kNever;
+    tell(down_, *refusal_);
   }
   if (now >= age_ends_) {
     age_ends_ = kNever;

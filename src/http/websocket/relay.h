@@ -44,6 +44,8 @@ class Relay final : private io::Timer {
  public:
   /// A side that was told to close, or has lost its partner, has so long to end.
   static constexpr Duration kCloseTime = std::chrono::seconds(5);
+  /// A client that is refused gets what the upstream still has to say before, for so long.
+  static constexpr Duration kLastWordsTime = std::chrono::milliseconds(500);
 
   Relay(io::Loop& loop, io::Stream& client, io::Stream& upstream, io::CancelToken& token,
         const RelayRules& rules);
@@ -104,6 +106,7 @@ class Relay final : private io::Timer {
   void note_close(Way& way);
   void source_ended(Way& way, bool broken);
   void violated(Way& way);
+  void refuse_client(RelayEnd end, const CloseReason& violation);
   void close(RelayEnd end, const CloseReason& to_client, const CloseReason& to_upstream);
   void tell(Way& way, const CloseReason& reason);
   /// Tells the sink what is due, if a frame is not in the way.
@@ -128,6 +131,8 @@ class Relay final : private io::Timer {
   uint64_t moved_seen_ = 0;
   std::optional<RelayEnd> end_;
   std::optional<RelayEnd> observed_;
+  std::optional<CloseReason> refusal_;  // to be told to the client behind the upstream's last words
+  Instant refused_by_ = kNever;
   const Way* closed_by_ = nullptr;  // the first to say goodbye
   uint16_t our_code_ = 0;           // of our goodbye, when that was first
   bool running_ = false;

@@ -77,6 +77,13 @@ class WebSocketRelay : public ::testing::Test {
       scope_.spawn(listen(upstream));
     });
   }
+  /// For another pair of connections.
+  void restart() {
+    client = {};
+    upstream = {};
+    done = false;
+    relay.reset();
+  }
   void send(Player& player, std::string text) {
     texts_.push_back(std::make_unique<std::string>(std::move(text)));
     scope_.spawn(write(player, *texts_.back()));
@@ -266,6 +273,35 @@ TEST_F(WebSocketRelay, MessageTooBigIsRefusedBeforeAnyOfItPasses) {
   wait(Relay::kCloseTime);
   EXPECT_TRUE(done);
   EXPECT_EQ(relay->end(), RelayEnd::kMessageSize);
+}
+
+// What was sound is answered; then the client hears why, instead of the upstream's own goodbye.
+TEST_F(WebSocketRelay, AClientThatIsRefusedGetsTheUpstreamsLastWordsBefore) {
+  for (bool answers : {true, false}) {
+    RelayRules rules;
+    rules.checked = true;
+    rules.of_client.max_message = 5;
+    start(rules);
+    send(client, from_client("12345") + from_client("123456"));
+    wait(100ms);
+    EXPECT_EQ(close_code(upstream.received), kGoingAway);
+    EXPECT_EQ(client.received, "");
+    send(upstream, from_server("answer"));
+    wait(100ms);
+    EXPECT_EQ(client.received, from_server("answer"));
+    std::string goodbye = answers ? close_frame(1001, false) : "";
+    for (char byte : goodbye) send(upstream, std::string(1, byte));
+    if (!answers) upstream.stream->shutdown_write();
+    wait(100ms);
+    EXPECT_EQ(close_code(client.received), kMessageTooBig);
+    EXPECT_EQ(client.received.find("\x03\xe9"), std::string::npos) << "not the upstream's";
+    EXPECT_EQ(relay->count().close_code, kMessageTooBig);
+    client.stream->shutdown_write();
+    upstream.stream->shutdown_write();
+    wait();
+    EXPECT_TRUE(done);
+    if (answers) restart();
+  }
 }
 
 TEST_F(WebSocketRelay, WhatIsWrongWithinAFrameCutsIt) {

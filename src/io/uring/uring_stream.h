@@ -31,6 +31,7 @@ class UringStream final : public Stream, private UringTarget {
   void shutdown_write() override;
   void abort() override;
   bool dirty() override;
+  bool peer_ended() const override { return hung_up_ || over(); }
   Duration input_age() const override;
   Address peer() const override { return peer_; }
   void set_peer(const Address& peer) override { peer_ = peer; }

@@ -39,12 +39,12 @@ class Authority:
         options = ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"] if kind == "rsa" else ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
         openssl("genpkey", "-algorithm", *options, "-out", self.path(name + ".key"))
 
-    def issue(self, name, *hosts, kind="ec", start=None, end=None, days=365):
+    def issue(self, name, *hosts, kind="ec", start=None, end=None, days=365, aia=None):
         """The paths of a certificate and its key; `start` and `end` are YYYYMMDDHHMMSSZ."""
         self._key(name, kind)
         names = ",".join(h if ":" in h and h.split(":")[0] in ("IP", "URI") else "DNS:" + h for h in hosts)
         openssl("req", "-new", "-key", self.path(name + ".key"), "-out", self.path(name + ".csr"), "-subj", f"/CN={name}",
-                *(["-addext", "subjectAltName=" + names] if names else []))
+                *(["-addext", "subjectAltName=" + names] if names else []), *(["-addext", "authorityInfoAccess=" + aia] if aia else []))
         times = ["-startdate", start or "20200101000000Z", *(["-enddate", end] if end else ["-days", str(days)])]
         if not start and not end:
             times = ["-days", str(days)]
