@@ -174,6 +174,11 @@ struct Acme {
   std::string ca;  // of `trust`, for the directory; empty: the system's
   Duration renew_before = std::chrono::days(30);
   Origin origin;
+  /// But for where it stands.
+  friend bool operator==(const Acme& a, const Acme& b) {
+    return a.directory == b.directory && a.email == b.email && a.domains == b.domains &&
+           a.challenge == b.challenge && a.ca == b.ca && a.renew_before == b.renew_before;
+  }
   static const Struct<Acme>& schema();
 };
 

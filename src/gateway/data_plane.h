@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/acme/manager.h"
 #include "gateway/compiler.h"
 #include "gateway/names.h"
 #include "gateway/ocsp_fetcher.h"
@@ -79,6 +80,7 @@ class DataPlane {
   telemetry::WorkerMetrics& metrics_;
   Names names_;
   OcspFetcher ocsp_;
+  acme::Manager acme_;
   StatusServer status_;
   std::shared_ptr<const Snapshot> snapshot_;
   Hosts workers_;
