@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gateway/compiler.h"
+#include "gateway/health/health_monitor.h"
 #include "gateway/names.h"
 #include "gateway/ocsp_fetcher.h"
 #include "gateway/services.h"
@@ -79,6 +80,7 @@ class DataPlane {
   telemetry::WorkerMetrics& metrics_;
   Names names_;
   OcspFetcher ocsp_;
+  HealthMonitor health_;
   StatusServer status_;
   std::shared_ptr<const Snapshot> snapshot_;
   Hosts workers_;

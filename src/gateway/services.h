@@ -1,10 +1,12 @@
 // What the whole process shares and policies or handlers may need, handed to them when they are built.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
 #include "gateway/connection_limits.h"
+#include "gateway/health/health_reports.h"
 #include "gateway/plan.h"
 #include "store/credentials.h"
 #include "store/epoch.h"
@@ -28,6 +30,8 @@ struct Services {
   ConnectionLimits connections;
   store::KeyedHasher hasher;
   store::CredentialTable credentials;
+  HealthReports health;
+  std::atomic<size_t> workers{0};  // made so far
   std::shared_ptr<SlotAllocator> plan_slots = std::make_shared<SlotAllocator>();
 };
 
