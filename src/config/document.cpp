@@ -19,6 +19,10 @@ const Struct<Target>& Target::schema() {
           .field("weight", &Target::weight,
                  "Its share of the requests against the other targets'; 0 takes none.")
           .range(0, 65535)
+          .field("priority", &Target::priority,
+                 "Targets of a higher number are used when those below are not healthy enough.")
+          .range(0, 15)
+          .field("zone", &Target::zone, "Where it stands; targets of the `gateway.zone` are preferred.")
           .shorthand("url");
   return schema;
 }
@@ -44,7 +48,14 @@ const Struct<Retry>& Retry::schema() {
           .field(
               "on", &Retry::on,
               "Why: `connect_failure`, `reset` and `timeout` before a response, a status such as `503`, or, "
-              "of gRPC calls, a status such as `unavailable`.");
+              "of gRPC calls, a status such as `unavailable`.")
+          .field("budget", &Retry::budget,
+                 "Retries at once, against the requests at once of the upstream; three are always allowed.")
+          .field(
+              "backoff", &Retry::backoff,
+              "How long is waited at most before the second retry; twice as long before each after it. The "
+              "first goes at once.")
+          .range(0ms, 1min);
   return schema;
 }
 
@@ -65,7 +76,23 @@ const Struct<Upstream>& Upstream::schema() {
                  "The PROXY header that connections to it begin with, to name the client. Each request has a "
                  "connection of its own then.")
           .field("timeouts", &Upstream::timeouts, "How long it may take.")
-          .field("retry", &Upstream::retry, "When a request is tried again.");
+          .field("retry", &Upstream::retry, "When a request is tried again.")
+          .field("health", &Upstream::health, "How it is found out which targets can take requests.")
+          .field("circuit_breaker", &Upstream::circuit_breaker, "What it carries at most.")
+          .field("slow_start", &Upstream::slow_start,
+                 "How long a target that has become healthy takes to get its full share; `0s` for at once.")
+          .range(0ms, 1h)
+          .check([](const Upstream& upstream, const Node& node, Reader& reader) {
+            const auto& active = upstream.health.active;
+            if (!active || active->type != ProbeType::kGrpc) return;
+            bool http2 =
+                upstream.protocol == UpstreamProtocol::kH2 || upstream.protocol == UpstreamProtocol::kH2c;
+            bool tls =
+                std::ranges::all_of(upstream.targets, [](const Target& each) { return each.url.tls(); });
+            if (!http2 && !(tls && upstream.protocol == UpstreamProtocol::kAuto))
+              reader.error(*node.find("health")->find("active")->find("type"), "conflict",
+                           "`type: grpc` needs an upstream with `protocol: h2c` or `h2`");
+          });
   return schema;
 }
 

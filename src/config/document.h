@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "config/balancing.h"
 #include "config/policy_entry.h"
 #include "config/struct_type.h"
 #include "config/types.h"
@@ -135,6 +136,7 @@ struct Gateway {
   std::string state = "./sluice-state";  // a folder, relative to the working directory
   Status status;
   std::vector<IpPrefix> trusted_proxies;
+  std::string zone;  // where this gateway stands; empty: zones are not told apart
   GatewayLimits limits;
   GatewayTimeouts timeouts;
   Drain drain;
@@ -213,14 +215,15 @@ struct UpstreamTls {
   static const Struct<UpstreamTls>& schema();
 };
 
-enum class Balance : uint8_t { kRoundRobin };
 enum class UpstreamProtocol : uint8_t { kAuto, kH1, kH2, kH2c };
 /// The header that connections to an upstream begin with.
 enum class UpstreamProxyProtocol : uint8_t { kOff, kV1, kV2 };
 
 struct Target {
   TargetUrl url;
-  uint32_t weight = 1;  // 0: takes no requests
+  uint32_t weight = 1;    // 0: takes no requests
+  uint32_t priority = 0;  // the lowest is used first
+  std::string zone;
   Origin origin;
   static const Struct<Target>& schema();
 };
@@ -252,18 +255,23 @@ struct Retry {
   uint32_t attempts = 2;  // the first counts
   std::vector<RetryCondition> on{{RetryCondition::Kind::kConnectFailure, 0},
                                  {RetryCondition::Kind::kReset, 0}};
+  Percent budget{0.2};  // of the requests at once
+  Duration backoff = std::chrono::milliseconds(25);
   static const Struct<Retry>& schema();
 };
 
 struct Upstream {
   std::vector<Target> targets;
-  Balance balance = Balance::kRoundRobin;
+  Balance balance;
   UpstreamProtocol protocol = UpstreamProtocol::kAuto;
   UpstreamHost host;
   UpstreamTls tls;
   UpstreamProxyProtocol proxy_protocol = UpstreamProxyProtocol::kOff;
   UpstreamTimeouts timeouts;
   Retry retry;
+  Health health;
+  CircuitBreaker circuit_breaker;
+  Duration slow_start{0};
   Origin origin;
   static const Struct<Upstream>& schema();
 };

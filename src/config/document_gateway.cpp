@@ -135,6 +135,8 @@ const Struct<Gateway>& Gateway::schema() {
           .field("status", &Gateway::status, "The status address.")
           .field("trusted_proxies", &Gateway::trusted_proxies,
                  "Networks whose `X-Forwarded-*` fields and PROXY headers are believed.")
+          .field("zone", &Gateway::zone,
+                 "Where this gateway stands; targets of the same `zone` are preferred. None when left out.")
           .field("limits", &Gateway::limits, "What clients may bring.")
           .field("timeouts", &Gateway::timeouts, "How long a client may take.")
           .field("drain", &Gateway::drain, "How the process goes.")

@@ -49,15 +49,6 @@ struct EnumTraits<ErrorFormat> {
   static constexpr EnumName<ErrorFormat> kNames[] = {{"problem", ErrorFormat::kProblem}};
 };
 template <>
-struct EnumTraits<Balance> {
-  static constexpr EnumName<Balance> kNames[] = {{"round_robin", Balance::kRoundRobin},
-                                                 {"least_requests", {}, true},
-                                                 {"random", {}, true},
-                                                 {"p2c", {}, true},
-                                                 {"peak_ewma", {}, true},
-                                                 {"hash", {}, true}};
-};
-template <>
 struct EnumTraits<UpstreamProtocol> {
   static constexpr EnumName<UpstreamProtocol> kNames[] = {{"auto", UpstreamProtocol::kAuto},
                                                           {"h1", UpstreamProtocol::kH1},

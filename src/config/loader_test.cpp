@@ -185,7 +185,7 @@ TEST(Loader, WrongValuesAreRefused) {
       {"gateway: { io: kqueue }\n",
        "3:16 expected one of `auto`, `epoll`, `io_uring`, found the string `kqueue`"},
       {"gateway: { workers: 0 }\n", "3:21 expected `auto` or a number from 1 to 1024, found the number `0`"},
-      {"gateway: { state: x }\n", "3:12 unknown key `state`; did you mean `status`?"},
+      {"gateway: { stats: x }\n", "3:12 unknown key `stats`; did you mean `status`?"},
       {"apis: { 'a b': { upstream: users } }\n",
        "3:9 a name is made of letters, digits, `.`, `_` and `-`, 253 at most"},
       {"apis: { a: { upstream: users, path: x } }\n", "3:37 a path starts with `/`"},
@@ -216,7 +216,29 @@ TEST(Loader, WrongValuesAreRefused) {
 TEST(Loader, UpstreamMistakesAreRefused) {
   const std::pair<std::string_view, std::string_view> kCases[] = {
       {"targets: []", "1:42 `targets` needs at least 1 item"},
-      {"balance: p2c, targets: [http://h]", "1:42 `p2c` is not supported in this version"},
+      {"balance: p2d, targets: [http://h]",
+       "1:42 expected one of `round_robin`, `least_requests`, `random`, `p2c`, `peak_ewma`, found the string "
+       "`p2d`; did you mean "
+       "`p2c`?"},
+      {"balance: { hash: headr:x }, targets: [http://h]",
+       "1:50 expected `address`, `consumer`, `header:NAME`, `cookie:NAME`, `query:NAME` or `parameter:NAME`, "
+       "found the string `headr:x`"},
+      {"balance: { hash: { key: address, bounded_load: 90% } }, targets: [http://h]",
+       "1:80 must be more than `100%`"},
+      {"targets: [http://h], health: { active: { path: healthz } }",
+       "1:80 must be a path such as `/healthz`"},
+      {"targets: [http://h], health: { active: { type: tcp, path: /h } }",
+       "1:91 `path` is of `type: http` alone"},
+      {"targets: [http://h], health: { active: { type: grpc } }",
+       "1:80 `type: grpc` needs an upstream with `protocol: h2c` or `h2`"},
+      {"targets: [http://h], health: { active: { statuses: [299-200] } }",
+       "1:85 expected the smaller status first"},
+      {"targets: [http://h], health: { passive: { max_ejected: 101% } }", "1:88 must be at most `100%`"},
+      {"targets: [http://h], health: { passive: { eject_for: 10m } }",
+       "1:73 `max_eject_for` must not be shorter than `eject_for`"},
+      {"targets: [http://h], circuit_breaker: { max_requests: 0 }", "1:87 `max_requests` must be at least 1"},
+      {"targets: [http://h], retry: { budget: 20 }",
+       "1:71 expected a percentage such as `50%`, found the number `20`"},
       {"targets: [ { url: http://h, weight: 0 } ]", "1:42 no target takes requests: all weights are 0"},
       {"targets: [http://h], retry: { on: [rest] }",
        "1:68 expected `connect_failure`, `reset`, `timeout`, a status from 400 to 599 or one of gRPC such as "

@@ -347,6 +347,16 @@ struct ScalarTraits<Rate> {
 };
 
 template <>
+struct ScalarTraits<Percent> {
+  static constexpr std::string_view kName = "percentage";
+  static constexpr std::string_view kExpected = "a percentage such as `50%`";
+  static constexpr std::string_view kPattern = "^[0-9]+(\\.[0-9]+)?%$";
+  static constexpr bool kPlainNumber = false;
+  static Parsed<Percent> parse(std::string_view text) { return parse_percent(text); }
+  static std::string text(const Percent& value) { return to_text(value); }
+};
+
+template <>
 struct ScalarTraits<Address> {
   static constexpr std::string_view kName = "address";
   static constexpr std::string_view kExpected =

@@ -1,6 +1,7 @@
 #include "config/values.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 
 #include "base/ascii.h"
 
@@ -136,6 +137,26 @@ Parsed<Rate> parse_rate(std::string_view text) {
   if (*period < std::chrono::milliseconds(1)) return because("the period of a rate is at least `1ms`");
   return Rate{*count, *period};
 }
+
+Parsed<Percent> parse_percent(std::string_view text) {
+  if (!text.ends_with('%') || text.size() > 12) return std::unexpected(std::string());
+  text.remove_suffix(1);
+  size_t point = text.find('.');
+  auto whole = ascii::parse_decimal(text.substr(0, point));
+  if (!whole || *whole > 100'000) return std::unexpected(std::string());
+  double value = static_cast<double>(*whole);
+  if (point != std::string_view::npos) {
+    std::string_view digits = text.substr(point + 1);
+    auto fraction = ascii::parse_decimal(digits);
+    if (!fraction) return std::unexpected(std::string());
+    double part = static_cast<double>(*fraction);
+    for (size_t i = 0; i < digits.size(); ++i) part /= 10;
+    value += part;
+  }
+  return Percent{value / 100};
+}
+
+std::string to_text(Percent percent) { return fmt::format("{:.6g}%", percent.share * 100); }
 
 std::string to_text(const Rate& rate) { return std::to_string(rate.count) + "/" + to_text(rate.period); }
 

@@ -40,6 +40,14 @@ struct Rate {
 Parsed<Rate> parse_rate(std::string_view text);
 std::string to_text(const Rate& rate);
 
+/// A share, `50%` or `12.5%`; may be more than the whole.
+struct Percent {
+  double share = 0;  // 0.5
+  friend bool operator==(const Percent&, const Percent&) = default;
+};
+Parsed<Percent> parse_percent(std::string_view text);
+std::string to_text(Percent percent);
+
 /// An IPv4 address as `::ffff:a.b.c.d` or an IPv6 address, in network order.
 using IpBytes = std::array<uint8_t, 16>;
 Parsed<IpBytes> parse_ip(std::string_view text);

@@ -83,6 +83,7 @@ std::unique_ptr<Compiled> Compilation::run() {
   auto next = std::make_shared<Snapshot>();
   compile_settings(*next);
   compile_upstreams();
+  for (const auto& [name, configured] : document_.upstreams) next->upstreams.push_back(upstreams_[name]);
   compiler_.streams_.compile(document_, upstreams_, services_.metrics, *next);
   if (previous_)
     for (const auto& node : previous_->apis) previous_apis_.emplace(node->entry.spec.name, &node);
@@ -177,6 +178,7 @@ void Compilation::compile_settings(Snapshot& next) {
 void Compilation::compile_upstreams() {
   for (const auto& [name, configured] : document_.upstreams) {
     ContentDigest digest = combine(digest_of(name), digest_of_struct(configured));
+    if (!document_.gateway.zone.empty()) digest = combine(digest, digest_of(document_.gateway.zone));
     std::shared_ptr<const tls::ClientContext> tls;
     ContentDigest tls_digest;
     if (std::ranges::any_of(configured.targets, [](const auto& target) { return target.url.tls(); })) {
@@ -197,9 +199,14 @@ void Compilation::compile_upstreams() {
         targets.push_back({.identity = compiler_.targets_.find_or_make(name, target.url, target_tls),
                            .authority = config::authority(target.url),
                            .base_path = target.url.base_path,
-                           .weight = target.weight});
+                           .weight = target.weight,
+                           .priority = target.priority,
+                           .zone = target.zone});
       }
-      upstream = std::make_shared<const Upstream>(name, configured, std::move(targets),
+      UpstreamParts parts{.targets = std::move(targets),
+                          .load = compiler_.targets_.load_of(name),
+                          .zone = document_.gateway.zone};
+      upstream = std::make_shared<const Upstream>(name, configured, std::move(parts),
                                                   services_.metrics.upstream(name));
       known = upstream;
     }

@@ -39,13 +39,17 @@ DataPlane::DataPlane(io::Loop& loop, Services& services, io::Resolver& resolver,
       names_(loop, resolver, targets, services.epochs),
       ocsp_(loop, resolver),
       acme_(loop, resolver, services.challenges, services.metrics, metrics),
+      health_(loop, services.epochs, services.metrics, metrics),
       status_(loop, StatusServer::Source{.ready = [this] { return ready(); },
                                          .revision = [this] { return snapshot_->revision; },
                                          .metrics = [this] { return services_.registry.scrape(); },
+                                         .upstreams = [this] { return health_.describe(); },
                                          .limit_hit =
                                              [this](std::string_view limit) {
                                                metrics_.add(services_.metrics.limit_hits()[limit]);
-                                             }}) {}
+                                             }}) {
+  services.health.receive_on(loop, [this](const auto& target) { health_.report_failing(target); });
+}
 
 void DataPlane::activate_credentials(CompiledCredentials credentials) {
   services_.credentials.replace_all(std::move(credentials.consumers), credentials.entries);
@@ -68,6 +72,7 @@ void DataPlane::start(Hosts workers, std::move_only_function<void(Outcome)> star
   running_ = workers_.size();
   started_ = std::move(started);
   names_.refresh();
+  health_.follow(*snapshot_);
 
   auto waiting = std::make_shared<size_t>(workers_.size() + 1);
   auto arrived = [this, waiting](Outcome outcome) {
@@ -98,6 +103,7 @@ io::Task<> DataPlane::keep_house() {
     if (!slept) co_return;
     services_.credentials.collect();
     names_.collect();
+    health_.collect();
     look_after_tls();
   }
 }
@@ -148,6 +154,7 @@ io::Task<DataPlane::Outcome> DataPlane::prepare(const Compiled& next) {
 void DataPlane::apply(Compiled next) {
   activate_credentials(std::move(next.credentials));
   snapshot_ = next.change.next;
+  health_.follow(*snapshot_);
   auto waiting = std::make_shared<size_t>(workers_.size());
   for (auto& worker : workers_) {
     worker->post([this, waiting, change = next.change](Worker& each) {
@@ -191,10 +198,12 @@ io::Task<bool> DataPlane::shut_down(Duration delay, Duration timeout) {
   names_.stop();
   ocsp_.stop();
   acme_.stop();
+  health_.stop();
   co_await scope_.join();
   co_await names_.join();
   co_await ocsp_.join();
   co_await acme_.join();
+  co_await health_.join();
   status_.stop();
   co_await status_.join();
   co_return true;

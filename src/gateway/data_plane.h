@@ -11,6 +11,7 @@
 
 #include "gateway/acme/manager.h"
 #include "gateway/compiler.h"
+#include "gateway/health/health_monitor.h"
 #include "gateway/names.h"
 #include "gateway/ocsp_fetcher.h"
 #include "gateway/services.h"
@@ -81,6 +82,7 @@ class DataPlane {
   Names names_;
   OcspFetcher ocsp_;
   acme::Manager acme_;
+  HealthMonitor health_;
   StatusServer status_;
   std::shared_ptr<const Snapshot> snapshot_;
   Hosts workers_;

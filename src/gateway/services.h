@@ -1,11 +1,13 @@
 // What the whole process shares and policies or handlers may need, handed to them when they are built.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
 #include "gateway/acme/challenges.h"
 #include "gateway/connection_limits.h"
+#include "gateway/health/health_reports.h"
 #include "gateway/plan.h"
 #include "store/credentials.h"
 #include "store/epoch.h"
@@ -30,6 +32,8 @@ struct Services {
   store::KeyedHasher hasher;
   store::CredentialTable credentials;
   acme::Challenges challenges;
+  HealthReports health;
+  std::atomic<size_t> workers{0};  // made so far
   std::shared_ptr<SlotAllocator> plan_slots = std::make_shared<SlotAllocator>();
 };
 

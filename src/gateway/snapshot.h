@@ -88,7 +88,8 @@ struct Snapshot {
   Duration stream_idle = std::chrono::minutes(5);
   std::vector<config::IpPrefix> trusted_proxies;
   std::vector<ListenerSettings> listeners;
-  bool redirects = false;  // one of `listeners` does
+  std::vector<std::shared_ptr<const Upstream>> upstreams;  // all that the document names
+  bool redirects = false;                                  // one of `listeners` does
   std::vector<KnownCertificate> certificates;
   std::vector<AcmeCertificate> acme;
   std::shared_ptr<tls::TicketKeys> ticket_keys;  // of listeners with TLS that name none; null: there is none

@@ -11,6 +11,10 @@ namespace {
 /// Whoever looks at us needs one or two.
 constexpr int kMostConnections = 128;
 
+bool is_known(std::string_view path) {
+  return path == "/livez" || path == "/readyz" || path == "/metrics" || path == "/upstreams";
+}
+
 struct Answer {
   uint16_t status = 200;
   std::string_view type = "application/json";
@@ -57,9 +61,9 @@ io::Task<> StatusServer::handle(http::ServerExchange& exchange) {
     }
     answer =
         problem(exchange.refused->status, exchange.refused->code, exchange.refused->detail, exchange.arena);
-  } else if (request.path != "/livez" && request.path != "/readyz" && request.path != "/metrics") {
-    answer =
-        problem(404, "not_found", "The status listener has /livez, /readyz and /metrics.", exchange.arena);
+  } else if (!is_known(request.path)) {
+    answer = problem(404, "not_found", "The status listener has /livez, /readyz, /metrics and /upstreams.",
+                     exchange.arena);
   } else if (!reads) {
     answer = problem(405, "method_not_allowed", "The status listener is read with GET.", exchange.arena);
   } else if (request.path == "/livez") {
@@ -69,6 +73,8 @@ io::Task<> StatusServer::handle(http::ServerExchange& exchange) {
     answer.status = ready ? 200 : 503;
     answer.body = fmt::format("{{\"status\":\"{}\",\"revision\":{}}}\n", ready ? "ready" : "not_ready",
                               source_.revision());
+  } else if (request.path == "/upstreams") {
+    answer.body = source_.upstreams();
   } else {
     answer.type = telemetry::Registry::kContentType;
     answer.body = source_.metrics();

@@ -1,5 +1,5 @@
-// The data plane's status listener: /livez, /readyz, /metrics. Runs on the main loop, so that it answers
-// while workers are busy.
+// The data plane's status listener: /livez, /readyz, /metrics, /upstreams. Runs on the main loop, so that it
+// answers while workers are busy.
 #pragma once
 
 #include <functional>
@@ -23,6 +23,7 @@ class StatusServer final : public http::RequestHandler {
     std::function<bool()> ready;
     std::function<uint64_t()> revision;
     std::function<std::string()> metrics;
+    std::function<std::string()> upstreams;
     std::function<void(std::string_view limit)> limit_hit;
   };
 

@@ -1,7 +1,8 @@
 #include "gateway/upstream.h"
 
-#include <numeric>
+#include <algorithm>
 
+#include "base/hash.h"
 #include "io/proxy_protocol.h"
 
 namespace sluice::gateway {
@@ -24,23 +25,44 @@ TargetIdentity::~TargetIdentity() {
   slots_->give_back(slot);
 }
 
-Upstream::Upstream(std::string upstream_name, const config::Upstream& configured,
-                   std::vector<Target> upstream_targets, const telemetry::UpstreamMetrics& upstream_metrics)
+namespace {
+
+std::vector<TargetLoad*> loads_of(const std::vector<Target>& targets) {
+  std::vector<TargetLoad*> loads;
+  for (const Target& target : targets) loads.push_back(&target.identity->load);
+  return loads;
+}
+
+}  // namespace
+
+Upstream::Upstream(std::string upstream_name, const config::Upstream& configured, UpstreamParts parts,
+                   const telemetry::UpstreamMetrics& upstream_metrics)
     : name(std::move(upstream_name)),
-      targets(std::move(upstream_targets)),
+      targets(std::move(parts.targets)),
       host(configured.host),
       protocol(configured.protocol),
       proxy_protocol(configured.proxy_protocol),
       timeouts(configured.timeouts),
+      health(configured.health),
       metrics(upstream_metrics),
-      schedule_(smooth_schedule(targets)) {
+      bounds{.requests = configured.circuit_breaker.max_requests.value_or(0),
+             .retries = configured.circuit_breaker.max_retries,
+             .retry_share = configured.retry.budget.share},
+      load_(std::move(parts.load)),
+      zone_(std::move(parts.zone)),
+      shares_{.panic = configured.health.panic.share,
+              .slow_start = configured.slow_start,
+              .hashed = configured.balance.hash.has_value()},
+      balancer_(configured.balance, loads_of(targets), make_view(kNever)) {
   using Kind = config::RetryCondition::Kind;
   retry = {.attempts = configured.retry.attempts,
            .on_connect_failure = false,
            .on_reset = false,
            .on_timeout = false,
            .statuses = {},
-           .grpc_statuses = 0};
+           .grpc_statuses = 0,
+           .budget = configured.retry.budget.share,
+           .backoff = configured.retry.backoff};
   for (const config::RetryCondition& condition : configured.retry.on) {
     if (condition.kind == Kind::kConnectFailure) retry.on_connect_failure = true;
     if (condition.kind == Kind::kReset) retry.on_reset = true;
@@ -55,31 +77,29 @@ std::string Upstream::proxy_header(const io::Address& client, const io::Address&
   return io::write_proxy_header(first ? io::ProxyVersion::kV1 : io::ProxyVersion::kV2, client, destination);
 }
 
-std::vector<uint16_t> smooth_schedule(const std::vector<Target>& targets) {
-  uint64_t divisor = 0;
-  uint64_t total = 0;
+bool Upstream::record(const Target& target, int status) const {
+  if (!health.passive) return false;
+  const config::PassiveHealth& rules = *health.passive;
+  TargetOutcomes& outcomes = target.identity->outcomes;
+  bool failed = status == 0 || std::ranges::any_of(rules.statuses,
+                                                   [&](const auto& range) { return range.contains(status); });
+  if (failed) return outcomes.fail() == rules.consecutive_failures;
+  outcomes.succeed();
+  return false;
+}
+
+std::unique_ptr<const TargetView> Upstream::make_view(Instant now) const {
+  std::vector<TargetShare> shares;
   for (const Target& target : targets) {
-    divisor = std::gcd(divisor, uint64_t{target.weight});
-    total += target.weight;
+    const TargetHealth& state = target.identity->health;
+    shares.push_back({.weight = target.weight,
+                      .priority = target.priority,
+                      .near = zone_.empty() || target.zone.empty() || target.zone == zone_,
+                      .healthy = state.healthy(),
+                      .healthy_since = state.healthy_since.load(std::memory_order_relaxed),
+                      .key = hash64(target.authority)});
   }
-  if (total == 0) return {};
-  std::vector<int64_t> weights;
-  for (const Target& target : targets) {
-    uint64_t weight = target.weight / divisor;
-    if (total / divisor > kMaxRound && weight)
-      weight = std::max<uint64_t>(1, target.weight * kMaxRound / total);
-    weights.push_back(static_cast<int64_t>(weight));
-  }
-  int64_t round = std::accumulate(weights.begin(), weights.end(), int64_t{0});
-  std::vector<int64_t> current(weights.size(), 0);
-  std::vector<uint16_t> schedule;
-  for (int64_t turn = 0; turn < round; ++turn) {
-    for (size_t i = 0; i < weights.size(); ++i) current[i] += weights[i];
-    auto best = std::max_element(current.begin(), current.end());
-    *best -= round;
-    schedule.push_back(static_cast<uint16_t>(best - current.begin()));
-  }
-  return schedule;
+  return gateway::make_view(shares, shares_, now);
 }
 
 std::shared_ptr<TargetIdentity> TargetRegistry::find_or_make(const std::string& upstream,
@@ -93,8 +113,18 @@ std::shared_ptr<TargetIdentity> TargetRegistry::find_or_make(const std::string& 
   return identity;
 }
 
+std::shared_ptr<UpstreamLoad> TargetRegistry::load_of(const std::string& upstream) {
+  std::lock_guard lock(mutex_);
+  auto& known = loads_[upstream];
+  if (auto load = known.lock()) return load;
+  auto load = std::make_shared<UpstreamLoad>();
+  known = load;
+  return load;
+}
+
 void TargetRegistry::forget_unused() {
   std::lock_guard lock(mutex_);
+  std::erase_if(loads_, [](const auto& entry) { return entry.second.expired(); });
   std::erase_if(identities_, [](const auto& entry) { return entry.second.expired(); });
 }
 

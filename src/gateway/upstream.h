@@ -12,6 +12,8 @@
 
 #include "base/time.h"
 #include "config/document.h"
+#include "gateway/balance/balancer.h"
+#include "gateway/balance/upstream_load.h"
 #include "gateway/plan.h"
 #include "io/address.h"
 #include "telemetry/families.h"
@@ -24,6 +26,17 @@ struct TargetTls {
   std::shared_ptr<const tls::ClientContext> context = nullptr;  // null: in the clear
   std::string server_name = {};                                 // what the certificate must be for
   std::string key = {};  // the same for the same settings: another key is another identity
+};
+
+/// Written by the main loop alone.
+struct TargetHealth {
+  std::atomic<bool> failing{false};               // as probes say
+  std::atomic<bool> ejected{false};               // for how its answers were
+  std::atomic<Instant> healthy_since{Instant{}};  // it was not, before; zero: it always was
+
+  bool healthy() const {
+    return !failing.load(std::memory_order_relaxed) && !ejected.load(std::memory_order_relaxed);
+  }
 };
 
 /// The place that connections go to, shared by every configuration that names it for the same upstream.
@@ -40,6 +53,9 @@ class TargetIdentity {
   const std::string host;
   const uint16_t port;
   const TargetTls tls;
+  TargetLoad load;
+  TargetOutcomes outcomes;
+  TargetHealth health;
 
   /// Null until the name is resolved. A worker reads it while it is online (see EpochReader) and copies what
   /// it needs.
@@ -63,6 +79,8 @@ struct Target {
   std::string authority;  // host:port, as its `Host` and as the log names it
   std::string base_path;
   uint32_t weight = 1;
+  uint32_t priority = 0;
+  std::string zone = {};
 };
 
 struct RetryRules {
@@ -72,13 +90,22 @@ struct RetryRules {
   bool on_timeout = false;
   std::vector<uint16_t> statuses;
   uint32_t grpc_statuses = 0;  // bit by http::GrpcStatus
+  double budget = 0.2;         // of the requests at once
+  Duration backoff{0};         // before the second retry, at most
 };
 
-/// Immutable but for the balancer's turn.
+/// What an upstream is, beside its configuration.
+struct UpstreamParts {
+  std::vector<Target> targets;
+  std::shared_ptr<UpstreamLoad> load = std::make_shared<UpstreamLoad>();
+  std::string zone = {};  // of the gateway
+};
+
+/// Immutable but for the balancer's state.
 class Upstream {
  public:
-  Upstream(std::string upstream_name, const config::Upstream& configured,
-           std::vector<Target> upstream_targets, const telemetry::UpstreamMetrics& upstream_metrics);
+  Upstream(std::string upstream_name, const config::Upstream& configured, UpstreamParts parts,
+           const telemetry::UpstreamMetrics& upstream_metrics);
 
   const std::string name;
   const std::vector<Target> targets;
@@ -86,6 +113,7 @@ class Upstream {
   const config::UpstreamProtocol protocol;
   const config::UpstreamProxyProtocol proxy_protocol;
   const config::UpstreamTimeouts timeouts;
+  const config::Health health;
   RetryRules retry;
   const telemetry::UpstreamMetrics metrics;
 
@@ -94,32 +122,39 @@ class Upstream {
   /// That header. `destination`: what the client had connected to.
   std::string proxy_header(const io::Address& client, const io::Address& destination) const;
 
-  /// The next target in smooth weighted round robin over the whole process: exact, whichever workers ask.
-  /// Null when no target has a weight. Not `failed`, which was tried just now, unless there is no other.
-  const Target* next_target(const Target* failed = nullptr) const {
-    if (schedule_.empty()) return nullptr;
-    for (size_t seen = 0;; ++seen) {
-      uint64_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
-      const Target* next = &targets[schedule_[turn % schedule_.size()]];
-      if (next != failed || seen == schedule_.size()) return next;
-    }
+  /// Whom to send a request to; null when no target takes any.
+  const Target* choose(const BalanceRequest& request) const {
+    auto chosen = balancer_.choose(request);
+    return chosen ? &targets[*chosen] : nullptr;
   }
+  uint16_t number_of(const Target& target) const { return static_cast<uint16_t>(&target - targets.data()); }
+  const Balancer& balancer() const { return balancer_; }
+  /// Of all configurations that have an upstream of its name.
+  UpstreamLoad& load() const { return *load_; }
+  /// What `load` is bounded by.
+  const UpstreamBounds bounds;
+
+  /// For its health: a try at a target has ended, with a `status` or, 0, without an answer. True: it has
+  /// failed often enough in a row to be reported.
+  bool record(const Target& target, int status) const;
+
+  /// By how its targets are at `now`; kNever: without slow starts.
+  std::unique_ptr<const TargetView> make_view(Instant now) const;
 
  private:
-  std::vector<uint16_t> schedule_;  // one round: target numbers
-  alignas(64) mutable std::atomic<uint64_t> turn_{0};
+  const std::shared_ptr<UpstreamLoad> load_;
+  const std::string zone_;
+  const ShareRules shares_;
+  const Balancer balancer_;
 };
-
-/// One round of smooth weighted round robin (nginx's): every target as often as its weight, spread evenly.
-/// Weights are reduced by their common divisor and, beyond kMaxRound turns, scaled down, none to zero.
-std::vector<uint16_t> smooth_schedule(const std::vector<Target>& targets);
-inline constexpr size_t kMaxRound = 4096;
 
 /// Where identities live: used by the compiler and by whoever resolves names. Thread-safe.
 class TargetRegistry {
  public:
   std::shared_ptr<TargetIdentity> find_or_make(const std::string& upstream, const config::TargetUrl& url,
                                                const TargetTls& tls = {});
+  /// What upstreams of that name carry.
+  std::shared_ptr<UpstreamLoad> load_of(const std::string& upstream);
   /// Before each compilation: what no configuration names any more.
   void forget_unused();
   /// Identities whose host is a name, alive now.
@@ -129,6 +164,7 @@ class TargetRegistry {
   std::mutex mutex_;
   std::shared_ptr<SlotAllocator> slots_ = std::make_shared<SlotAllocator>();
   std::map<std::string, std::weak_ptr<TargetIdentity>> identities_;  // by upstream, authority and TLS
+  std::map<std::string, std::weak_ptr<UpstreamLoad>> loads_;         // by upstream
 };
 
 }  // namespace sluice::gateway

@@ -5,13 +5,6 @@
 namespace sluice::gateway {
 namespace {
 
-std::vector<Target> weighted(const std::vector<uint32_t>& weights) {
-  std::vector<Target> targets;
-  for (uint32_t weight : weights)
-    targets.push_back({.identity = nullptr, .authority = {}, .base_path = {}, .weight = weight});
-  return targets;
-}
-
 // Worked by hand from nginx's algorithm (ngx_http_upstream_round_robin.c): each turn every target gains its
 // weight, the greatest is chosen and loses the sum of all.
 TEST(SmoothSchedule, SpreadsTurnsAsNginxDoes) {
@@ -31,18 +24,18 @@ TEST(SmoothSchedule, SpreadsTurnsAsNginxDoes) {
            Case{{0, 0}, {}},
            Case{{}, {}},
        })
-    EXPECT_EQ(smooth_schedule(weighted(each.weights)), each.round);
+    EXPECT_EQ(smooth_schedule(each.weights), each.round);
 }
 
 TEST(SmoothSchedule, GivesEveryTargetItsWeightInEveryRound) {
   std::vector<uint32_t> weights{95, 5, 0, 37};
   std::vector<uint32_t> turns(weights.size(), 0);
-  for (uint16_t target : smooth_schedule(weighted(weights))) ++turns[target];
+  for (uint16_t target : smooth_schedule(weights)) ++turns[target];
   EXPECT_EQ(turns, weights);
 }
 
 TEST(SmoothSchedule, BoundsTheRoundAndForgetsNobody) {
-  std::vector<uint16_t> round = smooth_schedule(weighted({1'000'000, 1, 0, 499'999}));
+  std::vector<uint16_t> round = smooth_schedule(std::vector<uint32_t>{1'000'000, 1, 0, 499'999});
   EXPECT_LE(round.size(), kMaxRound + 1) << "a share that rounds to zero is raised to one";
   EXPECT_EQ(std::count(round.begin(), round.end(), 1), 1);
   EXPECT_EQ(std::count(round.begin(), round.end(), 2), 0) << "a weight of zero takes no request";
@@ -61,29 +54,6 @@ class UpstreamTest : public testing::Test {
   }
   TargetRegistry registry_;
 };
-
-TEST_F(UpstreamTest, TakesTurnsOverItsTargets) {
-  Upstream upstream("u", {}, weighted({1, 2}), {});
-  std::string turns;
-  for (int i = 0; i < 6; ++i) turns += std::to_string(upstream.next_target() - upstream.targets.data());
-  EXPECT_EQ(turns, "101101");
-}
-
-// A retry is for another target, whoever else takes turns meanwhile.
-TEST_F(UpstreamTest, ATargetThatFailedIsNotTheNextOneUnlessItIsTheOnlyOne) {
-  Upstream upstream("u", {}, weighted({1, 5}), {});
-  for (int i = 0; i < 20; ++i) {
-    const Target* failed = upstream.next_target();
-    EXPECT_NE(upstream.next_target(failed), failed);
-  }
-  Upstream alone("u", {}, weighted({1, 0}), {});
-  EXPECT_EQ(alone.next_target(alone.next_target()), alone.next_target());
-}
-
-TEST_F(UpstreamTest, HasNoTargetWhenNoneHasAWeight) {
-  Upstream upstream("u", {}, weighted({0, 0}), {});
-  EXPECT_EQ(upstream.next_target(), nullptr);
-}
 
 TEST_F(UpstreamTest, ReadsItsRetryRules) {
   using Kind = config::RetryCondition::Kind;

@@ -19,6 +19,7 @@ Worker::Worker(io::Loop& loop, Services& services, std::unique_ptr<telemetry::Ac
                telemetry::WorkerMetrics& metrics, std::shared_ptr<const Snapshot> snapshot)
     : loop_(loop),
       services_(services),
+      number_(services.workers.fetch_add(1, std::memory_order_relaxed)),
       metrics_(metrics),
       refused_(services.metrics.refused()),
       limit_hits_(services.metrics.limit_hits()),

@@ -55,6 +55,9 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   telemetry::WorkerMetrics& metrics() { return metrics_; }
   telemetry::TlsMetrics tls_metrics(std::string_view listener) { return services_.metrics.tls(listener); }
   ConnectionPools& pools() { return pools_; }
+  /// Of those of the process, from zero.
+  size_t number() const { return number_; }
+  HealthReports& health() { return services_.health; }
   const Snapshot& snapshot() const { return *snapshot_; }
   std::string_view listener_name(uint16_t number) const;
   /// How a response to a client is watched.
@@ -141,6 +144,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
 
   io::Loop& loop_;
   Services& services_;
+  const size_t number_;
   telemetry::WorkerMetrics& metrics_;
   telemetry::NamedCounters refused_;
   telemetry::NamedCounters limit_hits_;

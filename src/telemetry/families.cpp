@@ -91,6 +91,15 @@ Families::Families(Registry& registry) : registry_(registry) {
                                            .kind = kHistogram,
                                            .labels = {"upstream"},
                                            .max_series = kMaxHistograms});
+  target_healthy_ = registry.add_family({.name = "sluice_target_healthy",
+                                         .help = "Whether a target takes requests: 1, or 0.",
+                                         .kind = kGauge,
+                                         .labels = {"upstream", "target"},
+                                         .max_series = 2000});
+  ejections_ = registry.add_family({.name = "sluice_ejections_total",
+                                    .help = "Targets taken out for a while for how their answers were.",
+                                    .kind = kCounter,
+                                    .labels = {"upstream"}});
   upstream_connections_ = registry.add_family({.name = "sluice_upstream_connections",
                                                .help = "Connections to targets.",
                                                .kind = kGauge,
@@ -227,6 +236,12 @@ RouteMetrics Families::route(std::string_view api, std::string_view route) {
 Group<Counter, http::GrpcStatus> Families::grpc(std::string_view api, std::string_view route) {
   return {registry_.resolve(grpc_requests_, {api, route})};
 }
+
+Gauge Families::target_healthy(std::string_view upstream, std::string_view target) {
+  return {registry_.resolve(target_healthy_, {upstream, target})};
+}
+
+Counter Families::ejections(std::string_view upstream) { return {registry_.resolve(ejections_, {upstream})}; }
 
 UpstreamMetrics Families::upstream(std::string_view upstream) {
   return {.requests = {registry_.resolve(upstream_requests_, {upstream})},

@@ -107,6 +107,10 @@ class Families {
   /// What calls of gRPC that a route has taken ended with; for routes that have seen one.
   Group<Counter, http::GrpcStatus> grpc(std::string_view api, std::string_view route);
   UpstreamMetrics upstream(std::string_view upstream);
+  /// 1 or 0.
+  Gauge target_healthy(std::string_view upstream, std::string_view target);
+  /// Of targets, for how their answers were.
+  Counter ejections(std::string_view upstream);
   StreamMetrics stream(std::string_view stream);
   Group<Gauge, ConnectionState> connections(std::string_view listener);
   TlsMetrics tls(std::string_view listener);
@@ -145,7 +149,8 @@ class Families {
   Registry::FamilyId requests_, grpc_requests_, request_seconds_, refused_, connections_, upstream_requests_,
       upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, websockets_ended_,
       websocket_closes_, busy_ratio_, build_info_, io_backend_, stream_sessions_, stream_bytes_,
-      stream_datagrams_, tls_handshakes_, tls_failures_, certificate_expires_, ocsp_expires_, acme_orders_;
+      stream_datagrams_, tls_handshakes_, tls_failures_, certificate_expires_, ocsp_expires_, target_healthy_,
+      ejections_;
   WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;

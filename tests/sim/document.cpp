@@ -79,8 +79,10 @@ std::string Document::text(uint64_t revision, uint64_t generation) const {
   std::string on = "connect_failure";
   if (retry_reset) on += ", reset";
   if (retry_timeout) on += ", timeout";
+  // Every request may be tried again, at once: the checkers count tries and know how long they take.
   std::string rules = fmt::format(
-      "    timeouts: {{ connect: {}, response_head: {}, idle: {} }}\n    retry: {{ attempts: {}, on: [",
+      "    timeouts: {{ connect: {}, response_head: {}, idle: {} }}\n    retry: {{ budget: 100%, backoff: "
+      "0ms, attempts: {}, on: [",
       ms(connect), ms(response_head), ms(idle), attempts);
   if (tls)
     text += "certificates: { sim: { cert: sim.crt, key: sim.key } }\ntrust: { sim: { ca: sim.crt } }\n";

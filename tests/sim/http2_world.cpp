@@ -90,7 +90,7 @@ std::string Http2World::document(uint64_t revision) const {
   for (std::string_view ip : kUpstreamIps) text += fmt::format(" \"http://{}:9000\",", ip);
   text += fmt::format(
       " ]\n    timeouts: {{ connect: 1s, response_head: 5s, idle: 15s }}\n"
-      "    retry: {{ attempts: {}, on: [connect_failure, reset] }}\n"
+      "    retry: {{ attempts: {}, on: [connect_failure, reset], budget: 100%, backoff: 0ms }}\n"
       "apis:\n  two: {{ path: /two, upstream: two }}\n"
       "  fixed: {{ path: /fixed, routes: [ {{ name: r, respond: {{ status: 200, body: \"fixed {}\" }} }} ] "
       "}}\n",

@@ -35,18 +35,21 @@ class DatagramSession final : public http::Connection, private io::Timer {
         worker_(relay.worker_),
         plan_(std::move(plan)),
         target_(target),
+        counted_(plan_->upstream->balancer().counts_requests()),
         server_(std::move(server)),
         client_(first.peer),
         local_(first.local),
         began_(worker_.loop().now()),
         active_(began_) {
     server_->bind(token_);
+    if (counted_) target_.identity->load.enter();
     worker_.connections().push_back(*this);
     worker_.count_connections(relay_.settings_.number, 1, 1);
     arm();
   }
   ~DatagramSession() {
     disarm();
+    if (counted_) target_.identity->load.leave();
     worker_.count_connections(relay_.settings_.number, -1, -1);
     worker_.release(client_);
     plan_->state->leave();
@@ -168,6 +171,7 @@ class DatagramSession final : public http::Connection, private io::Timer {
   Worker& worker_;
   std::shared_ptr<const StreamPlan> plan_;
   const Target& target_;
+  const bool counted_;  // among the target's requests
   std::unique_ptr<io::DatagramSocket> server_;
   const io::Address client_;
   const io::Address local_;  // that it has sent to, and is answered from
@@ -251,7 +255,9 @@ DatagramSession* DatagramRelay::begin(const io::Datagram& datagram) {
   if (!settings_.streams || !settings_.streams->without_look()) return nullptr;
   std::shared_ptr<const StreamPlan> plan = settings_.streams->without_look();
   const Upstream& upstream = *plan->upstream;
-  const Target* target = upstream.next_target();
+  BalanceRequest request{.random = worker_.loop().random(), .now = worker_.loop().now()};
+  if (upstream.balancer().hash_key()) request.hash = hash64(datagram.peer.ip_text());
+  const Target* target = upstream.choose(request);
   const TargetIdentity::Addresses* addresses = target ? target->identity->addresses() : nullptr;
   if (!addresses || addresses->empty()) {
     worker_.metrics().add(upstream.metrics.requests[UpstreamResult::kNoTarget]);

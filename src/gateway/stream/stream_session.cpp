@@ -28,6 +28,9 @@ class CountingTap final : public io::RelayTap {
   telemetry::Counter counter_;
 };
 
+/// What a target's health is told of a connection that stands: as good as a status of HTTP.
+constexpr int kConnected = 200;
+
 class StreamSession final : public http::Connection, private io::Stream::Observer {
  public:
   StreamSession(Worker& worker, std::unique_ptr<io::Stream> client, std::shared_ptr<const StreamPlan> plan,
@@ -41,6 +44,7 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
     worker_.connections().push_back(*this);
   }
   ~StreamSession() {
+    leave_target();
     worker_.count_connections(opening_.listener, -1, -1);
     worker_.release(client_->peer());
   }
@@ -78,6 +82,9 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
   io::Task<bool> connect() {
     const Upstream& upstream = *plan_->upstream;
     uint32_t attempts = upstream.retry.on_connect_failure ? upstream.retry.attempts : 1;
+    TriedTargets tried;
+    std::optional<uint64_t> hash;
+    if (upstream.balancer().hash_key()) hash = hash64(client_->peer().ip_text());
     std::string preface;
     if (upstream.names_client()) {
       bool told = opening_.destination.port != 0;
@@ -86,15 +93,28 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
     ConnectionPool::Wish wish{
         .preface = preface, .as_it_is = plan_->tls && !plan_->terminates, .opaque = true};
     for (;;) {
-      target_ = upstream.next_target(target_);
+      leave_target();
+      target_ = upstream.choose({.random = worker_.loop().random(),
+                                 .now = worker_.loop().now(),
+                                 .hash = hash,
+                                 .tried = tries_ > 0 ? &tried : nullptr});
       if (!target_) {
         worker_.metrics().add(upstream.metrics.requests[UpstreamResult::kNoTarget]);
         end(StreamResult::kNoTarget, ErrorBy::kGateway, "no_target");
         co_return false;
       }
       ++tries_;
+      tried.add(upstream.number_of(*target_));
+      if (tried.size() == upstream.balancer().view().members.size()) tried.clear();
+      if (upstream.balancer().counts_requests()) {
+        counted_ = true;
+        target_->identity->load.enter();
+      }
       pool_ = &worker_.pools().of(*target_, upstream);
       auto connected = co_await pool_->connect(token_, upstream.timeouts.connect, wish);
+      bool cancelled = !connected && token_.cancelled();
+      if (!cancelled && upstream.record(*target_, connected ? kConnected : 0))
+        worker_.health().failing(target_->identity);
       if (connected) {
         server_ = *connected;
         co_return true;
@@ -144,6 +164,10 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
         end_cancelled();
         co_return;
     }
+  }
+
+  void leave_target() {
+    if (std::exchange(counted_, false)) target_->identity->load.leave();
   }
 
   /// What is cut short must not look whole.
@@ -197,6 +221,7 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
   io::CancelToken token_;
   const Target* target_ = nullptr;
   uint32_t tries_ = 0;
+  bool counted_ = false;  // among the target's requests
   ConnectionPool* pool_ = nullptr;
   UpstreamConnection* server_ = nullptr;
   io::RelayResult relayed_;

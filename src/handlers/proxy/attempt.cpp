@@ -57,15 +57,15 @@ Failure protocol_failure(const Refusal& refusal) {
 }  // namespace
 
 Attempt::Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream,
-                 const gateway::Target* failed, bool is_call)
+                 const gateway::Target* target, bool is_call)
     : exchange_(exchange),
       upstream_(upstream),
-      target_(failed),
+      target_(target),
       token_(exchange.server.token),
       place_{token_, exchange.arena, exchange.worker.limits()},
       is_call_(is_call) {}
 
-Attempt::~Attempt() { assert(!client_ && scope_.active() == 0); }
+Attempt::~Attempt() { assert(!client_ && !counted_ && scope_.active() == 0); }
 
 io::Task<std::optional<Failure>> Attempt::connect(gateway::ConnectionPool& pool) {
   std::string preface;
@@ -103,9 +103,12 @@ void Attempt::await_head() {
 }
 
 io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
-  target_ = upstream_.next_target(target_);
   if (!target_) co_return Failure{.result = UpstreamResult::kNoTarget, .refusal = kNoTarget, .sent = false};
   exchange_.upstream.target = target_->authority;
+  if (upstream_.balancer().counts_requests()) {
+    counted_ = true;
+    target_->identity->load.enter();
+  }
   gateway::ConnectionPool& pool = exchange_.worker.pools().of(*target_, upstream_);
   client_ = pool.start_at_hand(place_, fresh || upstream_.names_client());
   if (!client_) {
@@ -278,6 +281,7 @@ void Attempt::take_deadline() {
 void Attempt::give_back() {
   if (std::exchange(has_deadline_, false)) exchange_.server.timer.end_phase();
   if (client_) std::exchange(client_, nullptr)->end(upload_done_);
+  if (std::exchange(counted_, false)) target_->identity->load.leave();
 }
 
 }  // namespace sluice::handlers

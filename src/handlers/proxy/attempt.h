@@ -26,9 +26,9 @@ struct Failure {
 
 class Attempt {
  public:
-  /// `failed`: the target of the try before, which is not taken again unless there is no other; null: none.
-  /// `is_call`: a gRPC call, whose request may pause for as long as other streams may.
-  Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream, const gateway::Target* failed,
+  /// `target`: null when none takes requests. `is_call`: a gRPC call, whose request may pause for as long as
+  /// other streams may.
+  Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream, const gateway::Target* target,
           bool is_call);
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
@@ -59,6 +59,10 @@ class Attempt {
   void give_back();
   /// Instead, once `run` has brought a 101: outlives the attempt.
   http::ClientTunnel& become_tunnel() { return std::exchange(client_, nullptr)->become_tunnel(); }
+  /// With it: the tunnel counts among the target's requests, which it leaves when it ends. Null: it does not.
+  std::shared_ptr<gateway::TargetIdentity> hand_over_count() {
+    return std::exchange(counted_, false) ? target_->identity : nullptr;
+  }
 
  private:
   io::Task<std::optional<Failure>> connect(gateway::ConnectionPool& pool);
@@ -74,7 +78,7 @@ class Attempt {
 
   gateway::Exchange& exchange_;
   const gateway::Upstream& upstream_;
-  const gateway::Target* target_;  // before `connect` that of the try before
+  const gateway::Target* const target_;
   http::ClientExchange* client_ = nullptr;
   io::LinkedToken token_;  // of this try; ends with the exchange's
   const http::ExchangePlace place_;
@@ -89,6 +93,7 @@ class Attempt {
   bool head_received_ = false;
   bool proceed_ = false;         // the target said 100
   bool has_deadline_ = false;    // the timer holds `token_`
+  bool counted_ = false;         // among the target's requests
   bool source_stalled_ = false;  // the client's body stood still
 };
 

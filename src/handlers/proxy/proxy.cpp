@@ -2,9 +2,11 @@
 
 #include "gateway/worker.h"
 #include "handlers/proxy/attempt.h"
+#include "handlers/proxy/balance_key.h"
 #include "handlers/proxy/forwarding.h"
 #include "handlers/proxy/grpc_call.h"
 #include "handlers/proxy/websocket_tunnel.h"
+#include "io/sleep.h"
 
 namespace sluice::handlers {
 
@@ -12,6 +14,8 @@ namespace {
 
 using telemetry::RetryReason;
 using telemetry::UpstreamResult;
+
+constexpr gateway::Refusal kFull{503, "circuit_breaker_open", "The upstream has as many requests as it may."};
 
 bool can_send_again(const Attempt& attempt, const GrpcCall* call) {
   return attempt.body_untouched() || (call && call->kept());
@@ -53,22 +57,41 @@ bool retries_status(const gateway::Exchange& exchange, const gateway::Upstream& 
   return std::find(statuses.begin(), statuses.end(), exchange.response.status) != statuses.end();
 }
 
+/// What a try tells of its target.
+void observe(gateway::Exchange& exchange, const gateway::Upstream& upstream, const gateway::Target& target,
+             const Failure* failure, Instant began) {
+  if (failure && (!failure->upstream_fault || failure->stale || failure->unprocessed)) return;
+  if (upstream.balancer().measures()) target.identity->load.measure(exchange.now() - began, exchange.now());
+  if (upstream.record(target, failure ? 0 : exchange.response.status))
+    exchange.worker.health().failing(target.identity);
+}
+
+/// Before the second retry and those after it: a random part of a time that doubles.
+io::Task<> back_off(gateway::Exchange& exchange, Duration most, uint32_t tries) {
+  if (most <= Duration::zero()) co_return;
+  auto longest = static_cast<uint64_t>(most.count()) << (tries - 2);
+  Duration wait(static_cast<int64_t>(exchange.loop().random().below(longest)));
+  auto slept = co_await io::sleep_for(exchange.loop(), wait, exchange.server.token);
+  std::ignore = slept;
+}
+
 }  // namespace
 
 Proxy::Proxy(std::vector<gateway::UpstreamChoice> choices) : choices_(std::move(choices)) {
   if (choices_.size() < 2) return;
-  std::vector<gateway::Target> weights(choices_.size());
-  for (size_t i = 0; i < choices_.size(); ++i) weights[i].weight = choices_[i].weight;
+  std::vector<uint32_t> weights;
+  for (const gateway::UpstreamChoice& choice : choices_) weights.push_back(choice.weight);
   schedule_ = gateway::smooth_schedule(weights);
 }
 
-const gateway::Upstream& Proxy::choose() const {
-  if (schedule_.empty()) return *choices_.front().upstream;
-  return *choices_[schedule_[turn_.fetch_add(1, std::memory_order_relaxed) % schedule_.size()]].upstream;
+const std::shared_ptr<const gateway::Upstream>& Proxy::choose() const {
+  if (schedule_.empty()) return choices_.front().upstream;
+  return choices_[schedule_[turn_.fetch_add(1, std::memory_order_relaxed) % schedule_.size()]].upstream;
 }
 
 io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
-  const gateway::Upstream& upstream = choose();
+  const std::shared_ptr<const gateway::Upstream>& chosen = choose();
+  const gateway::Upstream& upstream = *chosen;
   telemetry::WorkerMetrics& metrics = exchange.worker.metrics();
   exchange.upstream.upstream = upstream.name;
   const http::Error* unfit = exchange.server.upgrade.empty() ? nullptr : check_upgrade(exchange);
@@ -77,15 +100,30 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
     co_await exchange.respond();
     co_return;
   }
+  gateway::UpstreamPlace place(upstream.load(), upstream.bounds, exchange.worker.number());
+  if (!place) {
+    metrics.add(upstream.metrics.requests[UpstreamResult::kNoTarget]);
+    exchange.worker.count_limit("upstream_requests");
+    std::ignore = exchange.refuse(kFull);
+    co_await exchange.respond();
+    co_return;
+  }
+  const config::HashKey* key = upstream.balancer().hash_key();
+  std::optional<uint64_t> hash;
+  if (key) hash = balance_hash(exchange, *key);
   prepare_request(exchange);
   std::optional<GrpcCall> grpc;
   if (GrpcCall::is_one(exchange)) grpc.emplace(exchange, upstream);
   GrpcCall* const call = grpc ? &*grpc : nullptr;
   bool forgiven = false;  // a stale connection
   uint32_t tries = 0;     // that count
-  const gateway::Target* failed = nullptr;
+  gateway::TriedTargets tried;
   for (;;) {
-    Attempt attempt(exchange, upstream, failed, call != nullptr);
+    const gateway::Target* target = upstream.choose({.random = exchange.loop().random(),
+                                                     .now = exchange.now(),
+                                                     .hash = hash,
+                                                     .tried = tried.size() > 0 ? &tried : nullptr});
+    Attempt attempt(exchange, upstream, target, call != nullptr);
     Instant began = exchange.now();
     ++tries;
     ++exchange.upstream.tries;
@@ -99,8 +137,13 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
       metrics.add(upstream.metrics.requests[telemetry::upstream_result(exchange.response.status)]);
       if (retries_status(exchange, upstream, attempt, call, tries)) retry = RetryReason::kStatus;
     }
+    if (target) observe(exchange, upstream, *target, failure ? &*failure : nullptr, began);
     // What was read of the body is gone, whether it was sent or not, unless it was kept.
     if (retry && !can_send_again(attempt, call)) retry.reset();
+    if (retry && *retry != RetryReason::kStaleConnection && !place.may_retry()) {
+      exchange.worker.count_limit("upstream_retries");
+      retry.reset();
+    }
     if (retry) {
       exchange.upstream.time += exchange.now() - began;
       metrics.add(upstream.metrics.retries[*retry]);
@@ -111,15 +154,20 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
         forgiven = true;
         --tries;
       }
-      if (!failure || !failure->stale) failed = attempt.target();
+      if (!failure || !failure->stale) tried.add(upstream.number_of(*target));
+      if (tried.size() == upstream.balancer().view().members.size()) tried.clear();
+      if (tries > 1) co_await back_off(exchange, upstream.retry.backoff, tries);
       continue;
     }
 
     if (!failure && exchange.response.status == 101) {
       prepare_response(exchange, exchange.response.version);
       auto* client = co_await exchange.accept_tunnel();
-      if (client)
-        exchange.begin_tunnel(std::make_unique<WebSocketTunnel>(exchange, *client, attempt.become_tunnel()));
+      if (client) {
+        WebSocketPlace taken{chosen, std::move(place), attempt.hand_over_count()};
+        exchange.begin_tunnel(
+            std::make_unique<WebSocketTunnel>(exchange, *client, attempt.become_tunnel(), std::move(taken)));
+      }
     } else if (!failure) {
       prepare_response(exchange, exchange.response.version);
       http::BodyReader* body = attempt.body();

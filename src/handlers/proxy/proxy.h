@@ -17,7 +17,7 @@ class Proxy final : public gateway::Handler {
   io::Task<> handle(gateway::Exchange& exchange) const override;
 
  private:
-  const gateway::Upstream& choose() const;
+  const std::shared_ptr<const gateway::Upstream>& choose() const;
 
   std::vector<gateway::UpstreamChoice> choices_;
   std::vector<uint16_t> schedule_;  // for a split: one round, smooth; empty: there is but one

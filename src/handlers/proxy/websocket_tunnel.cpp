@@ -61,8 +61,9 @@ bool is_limit(RelayEnd end) {
 }  // namespace
 
 WebSocketTunnel::WebSocketTunnel(gateway::Exchange& exchange, io::Stream& client,
-                                 http::ClientTunnel& upstream)
+                                 http::ClientTunnel& upstream, WebSocketPlace place)
     : gateway::Tunnel(exchange, client),
+      place_(std::move(place)),
       upstream_(upstream),
       relay_(exchange.loop(), client, upstream.stream(), exchange.server.token, rules_for(exchange)),
       metrics_(exchange.worker.metrics()) {

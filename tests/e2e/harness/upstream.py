@@ -70,13 +70,13 @@ class Connection:
 class Upstream:
     """Runs `script(connection)` in a thread for each accepted connection. `requests` and `connections` are what came."""
 
-    def __init__(self, transcript, script, name="upstream", also_ipv6=False):
+    def __init__(self, transcript, script, name="upstream", also_ipv6=False, port=0):
         self.transcript, self.script, self.name = transcript, script, name
         self.requests, self.connections, self.errors = [], 0, []
         self._lock = threading.Lock()
         self._open = set()
         self._stopping = False
-        self._listeners = [self._listen(socket.AF_INET, "127.0.0.1", 0)]
+        self._listeners = [self._listen(socket.AF_INET, "127.0.0.1", port)]
         self.port = self._listeners[0].getsockname()[1]
         if also_ipv6:
             try:

@@ -1,0 +1,217 @@
+#include "config/balancing.h"
+
+#include <fmt/format.h>
+
+#include "base/ascii.h"
+#include "config/types.h"
+#include "http/syntax.h"
+
+namespace sluice::config {
+
+using namespace std::chrono_literals;
+
+template <>
+struct ScalarTraits<StatusRange> {
+  static constexpr std::string_view kName = "status or range";
+  static constexpr std::string_view kExpected = "a status such as `200` or a range such as `200-299`";
+  static constexpr std::string_view kPattern = "^[1-5][0-9][0-9](-[1-5][0-9][0-9])?$";
+  static constexpr bool kPlainNumber = true;
+  static Parsed<StatusRange> parse(std::string_view text) {
+    size_t dash = text.find('-');
+    auto first = ascii::parse_decimal(text.substr(0, dash));
+    auto last = dash == std::string_view::npos ? first : ascii::parse_decimal(text.substr(dash + 1));
+    if (!first || !last || *first < 100 || *last > 599) return std::unexpected(std::string());
+    if (*first > *last) return std::unexpected("expected the smaller status first");
+    return StatusRange{static_cast<uint16_t>(*first), static_cast<uint16_t>(*last)};
+  }
+  static std::string text(const StatusRange& range) {
+    return range.first == range.last ? std::to_string(range.first)
+                                     : fmt::format("{}-{}", range.first, range.last);
+  }
+};
+
+template <>
+struct ScalarTraits<HashKey> {
+  static constexpr std::string_view kName = "key";
+  static constexpr std::string_view kExpected =
+      "`address`, `consumer`, `header:NAME`, `cookie:NAME`, `query:NAME` or `parameter:NAME`";
+  static constexpr std::string_view kPattern = "^(address|consumer|(header|cookie|query|parameter):.+)$";
+  static constexpr bool kPlainNumber = false;
+  using Kind = HashKey::Kind;
+  static constexpr std::pair<std::string_view, Kind> kNamed[] = {{"header:", Kind::kHeader},
+                                                                 {"cookie:", Kind::kCookie},
+                                                                 {"query:", Kind::kQuery},
+                                                                 {"parameter:", Kind::kParameter}};
+  static Parsed<HashKey> parse(std::string_view text) {
+    if (text == "address") return HashKey{Kind::kAddress, {}};
+    if (text == "consumer") return HashKey{Kind::kConsumer, {}};
+    for (const auto& [prefix, kind] : kNamed) {
+      if (!text.starts_with(prefix) || text.size() == prefix.size()) continue;
+      std::string_view name = text.substr(prefix.size());
+      if ((kind == Kind::kHeader || kind == Kind::kCookie) && !http::is_token(name))
+        return std::unexpected("expected a name without separators behind the colon");
+      return HashKey{kind, kind == Kind::kHeader ? ascii::to_lower(name) : std::string(name)};
+    }
+    return std::unexpected(std::string());
+  }
+  static std::string text(const HashKey& key) {
+    if (key.kind == Kind::kAddress) return "address";
+    if (key.kind == Kind::kConsumer) return "consumer";
+    for (const auto& [prefix, kind] : kNamed)
+      if (kind == key.kind) return std::string(prefix) + key.name;
+    return {};
+  }
+};
+
+template <>
+struct EnumTraits<BalanceAlgorithm> {
+  static constexpr EnumName<BalanceAlgorithm> kNames[] = {
+      {"round_robin", BalanceAlgorithm::kRoundRobin},
+      {"least_requests", BalanceAlgorithm::kLeastRequests},
+      {"random", BalanceAlgorithm::kRandom},
+      {"p2c", BalanceAlgorithm::kP2c},
+      {"peak_ewma", BalanceAlgorithm::kPeakEwma}};
+};
+
+template <>
+struct EnumTraits<ProbeType> {
+  static constexpr EnumName<ProbeType> kNames[] = {
+      {"http", ProbeType::kHttp}, {"tcp", ProbeType::kTcp}, {"grpc", ProbeType::kGrpc}};
+};
+
+const Struct<HashBalance>& HashBalance::schema() {
+  static const auto schema =
+      Struct<HashBalance>("hash_balance",
+                          "The same key goes to the same target. May be written as its key alone.")
+          .field("key", &HashBalance::key,
+                 "What of a request decides. A request without it is balanced by `random`.")
+          .required()
+          .field(
+              "bounded_load", &HashBalance::bounded_load,
+              "How many requests a target may have at once, against the average: `125%`; those beyond go to "
+              "the next one of the key. As many as come when left out.")
+          .check([](const HashBalance& hash, const Node& node, Reader& reader) {
+            if (hash.bounded_load && hash.bounded_load->share <= 1)
+              reader.error(*node.find("bounded_load"), "invalid-value", "must be more than `100%`");
+          })
+          .shorthand("key");
+  return schema;
+}
+
+const Struct<Balance>& Balance::schema() {
+  static const auto schema =
+      Struct<Balance>("balance", "How a target is chosen. May be written as its algorithm alone.")
+          .field(
+              "algorithm", &Balance::algorithm,
+              "`round_robin` in turn by weight; `least_requests` who has the fewest in hand by its weight; "
+              "`random`; `p2c` the better one of two drawn; `peak_ewma` likewise, by latency.")
+          .field("hash", &Balance::hash, "By a key of the request instead.")
+          .check([](const Balance& balance, const Node& node, Reader& reader) {
+            if (balance.hash && node.find("algorithm"))
+              reader.error(*node.find("algorithm"), "conflict", "`hash` and `algorithm` exclude each other");
+          })
+          .shorthand("algorithm");
+  return schema;
+}
+
+const Struct<ActiveHealth>& ActiveHealth::schema() {
+  static const auto schema =
+      Struct<ActiveHealth>("active_health", "Asks each target from time to time, once for the whole process.")
+          .field("type", &ActiveHealth::type,
+                 "`http`: a GET; `tcp`: a connection, over TLS its handshake; `grpc`: grpc.health.v1.Health.")
+          .field("path", &ActiveHealth::path, "What is asked for, of HTTP.")
+          .field("host", &ActiveHealth::host, "The `Host` that is sent; the target's when left out.")
+          .field("service", &ActiveHealth::service, "The service of gRPC; the whole server when left out.")
+          .field("statuses", &ActiveHealth::statuses,
+                 "Answers that are good, of HTTP; a redirect is not followed.")
+          .one_or_many()
+          .field("interval", &ActiveHealth::interval, "From one probe to the next; varied by a tenth.")
+          .range(10ms, 1h)
+          .field("timeout", &ActiveHealth::timeout, "For a probe from connecting to the last byte.")
+          .range(1ms, 1min)
+          .field("healthy", &ActiveHealth::healthy, "Good probes in a row until a target is healthy again.")
+          .range(1, 100)
+          .field("unhealthy", &ActiveHealth::unhealthy, "Bad probes in a row until it is unhealthy.")
+          .range(1, 100)
+          .check([](const ActiveHealth& health, const Node& node, Reader& reader) {
+            if (!health.path.starts_with('/') ||
+                !std::ranges::all_of(health.path, [](char c) { return c > ' ' && c < 0x7f && c != '#'; }))
+              reader.error(*node.find("path"), "invalid-value", "must be a path such as `/healthz`");
+            auto only = [&](std::string_view name, ProbeType type, std::string_view of) {
+              const Node* member = node.find(name);
+              if (member && health.type != type)
+                reader.error(*member, "conflict", fmt::format("`{}` is of `type: {}` alone", name, of));
+            };
+            only("path", ProbeType::kHttp, "http");
+            only("statuses", ProbeType::kHttp, "http");
+            only("service", ProbeType::kGrpc, "grpc");
+          });
+  return schema;
+}
+
+const Struct<PassiveHealth>& PassiveHealth::schema() {
+  static const auto schema =
+      Struct<PassiveHealth>("passive_health",
+                            "Looks at how requests end; a target that fails is ejected for a while.")
+          .field(
+              "consecutive_failures", &PassiveHealth::consecutive_failures,
+              "Failures in a row that eject a target; `0` for none. What fails: a connection that cannot be "
+              "had or breaks, a timeout, an answer against the protocol, one of `statuses`.")
+          .range(0, 1'000'000)
+          .field("statuses", &PassiveHealth::statuses, "Answers that count as failures.")
+          .one_or_many()
+          .field("error_rate", &PassiveHealth::error_rate,
+                 "Failures among the requests of an `interval` that eject a target; not looked at when left "
+                 "out.")
+          .field("success_rate_deviation", &PassiveHealth::success_rate_deviation,
+                 "Ejects a target whose success rate is so many standard deviations below the targets' mean, "
+                 "of at least three; not looked at when left out.")
+          .range(0.1, 100)
+          .field("interval", &PassiveHealth::interval, "Over which rates are taken.")
+          .range(100ms, 1h)
+          .field("min_requests", &PassiveHealth::min_requests, "Fewer in an `interval` make no rate.")
+          .range(1, 1'000'000)
+          .field("eject_for", &PassiveHealth::eject_for,
+                 "How long a target is ejected the first time; each time in a row it is as much longer.")
+          .range(10ms, 24h)
+          .field("max_eject_for", &PassiveHealth::max_eject_for, "How long at most.")
+          .range(10ms, 24h)
+          .field("max_ejected", &PassiveHealth::max_ejected,
+                 "The share of the targets that is ejected at most.")
+          .check([](const PassiveHealth& health, const Node& node, Reader& reader) {
+            if (health.max_eject_for < health.eject_for)
+              reader.error(node.find("max_eject_for") ? *node.find("max_eject_for") : node, "invalid-value",
+                           "`max_eject_for` must not be shorter than `eject_for`");
+            if (health.max_ejected.share > 1)
+              reader.error(*node.find("max_ejected"), "invalid-value", "must be at most `100%`");
+          });
+  return schema;
+}
+
+const Struct<Health>& Health::schema() {
+  static const auto schema =
+      Struct<Health>("health", "How it is found out which targets can take requests.")
+          .field("active", &Health::active, "By asking them.")
+          .field("passive", &Health::passive, "By how their answers are.")
+          .field("panic", &Health::panic,
+                 "When a smaller share of the targets is healthy, all are used as if they were. `0%`: never; "
+                 "without a healthy target requests get 503.")
+          .check([](const Health& health, const Node& node, Reader& reader) {
+            if (health.panic.share > 1)
+              reader.error(*node.find("panic"), "invalid-value", "must be at most `100%`");
+          });
+  return schema;
+}
+
+const Struct<CircuitBreaker>& CircuitBreaker::schema() {
+  static const auto schema =
+      Struct<CircuitBreaker>("circuit_breaker",
+                             "What an upstream carries at most, over all targets and workers; more get 503.")
+          .field("max_requests", &CircuitBreaker::max_requests, "Requests at once. Any number when left out.")
+          .at_least(1)
+          .field("max_retries", &CircuitBreaker::max_retries, "Retries at once. Any number when left out.")
+          .at_least(0);
+  return schema;
+}
+
+}  // namespace sluice::config

@@ -1,0 +1,90 @@
+// What an upstream may say of its targets: how one is chosen, how their health is found out, how much they
+// are asked at most. Parts of `config::Upstream`.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "config/struct_type.h"
+#include "config/values.h"
+
+namespace sluice::config {
+
+/// Statuses of HTTP, `200` or `200-299`.
+struct StatusRange {
+  uint16_t first = 200;
+  uint16_t last = 299;
+  bool contains(int status) const { return status >= first && status <= last; }
+  friend bool operator==(const StatusRange&, const StatusRange&) = default;
+};
+
+/// What of a request says which target gets it: `address`, `consumer`, `header:NAME`...
+struct HashKey {
+  enum class Kind : uint8_t { kAddress, kConsumer, kHeader, kCookie, kQuery, kParameter };
+  Kind kind = Kind::kAddress;
+  std::string name;  // of the last four
+  friend bool operator==(const HashKey&, const HashKey&) = default;
+};
+
+enum class BalanceAlgorithm : uint8_t { kRoundRobin, kLeastRequests, kRandom, kP2c, kPeakEwma, kHash };
+
+struct HashBalance {
+  HashKey key;
+  std::optional<Percent> bounded_load;  // of the average; absent: as many as come
+  static const Struct<HashBalance>& schema();
+};
+
+struct Balance {
+  BalanceAlgorithm algorithm = BalanceAlgorithm::kRoundRobin;
+  std::optional<HashBalance> hash;
+  static const Struct<Balance>& schema();
+  BalanceAlgorithm chosen() const { return hash ? BalanceAlgorithm::kHash : algorithm; }
+};
+
+enum class ProbeType : uint8_t { kHttp, kTcp, kGrpc };
+
+struct ActiveHealth {
+  ProbeType type = ProbeType::kHttp;
+  std::string path = "/";
+  std::string host;     // empty: the target's
+  std::string service;  // of gRPC; empty: the server as a whole
+  std::vector<StatusRange> statuses{{200, 299}};
+  Duration interval = std::chrono::seconds(5);
+  Duration timeout = std::chrono::seconds(1);
+  uint32_t healthy = 2;
+  uint32_t unhealthy = 3;
+  friend bool operator==(const ActiveHealth&, const ActiveHealth&) = default;
+  static const Struct<ActiveHealth>& schema();
+};
+
+struct PassiveHealth {
+  uint32_t consecutive_failures = 5;
+  std::vector<StatusRange> statuses{{502, 504}};  // answers that count as failures
+  std::optional<Percent> error_rate;              // absent: not looked at
+  std::optional<double> success_rate_deviation;   // absent: not looked at
+  Duration interval = std::chrono::seconds(10);   // over which rates are taken
+  uint32_t min_requests = 50;                     // below, no rate is taken
+  Duration eject_for = std::chrono::seconds(10);
+  Duration max_eject_for = std::chrono::minutes(5);
+  Percent max_ejected{0.5};
+  static const Struct<PassiveHealth>& schema();
+};
+
+struct Health {
+  std::optional<ActiveHealth> active;
+  std::optional<PassiveHealth> passive;
+  Percent panic{0};
+  static const Struct<Health>& schema();
+};
+
+/// What all of an upstream's targets together carry at most; absent: any number.
+struct CircuitBreaker {
+  std::optional<uint32_t> max_requests;
+  std::optional<uint32_t> max_retries;
+  static const Struct<CircuitBreaker>& schema();
+};
+
+}  // namespace sluice::config

@@ -1,0 +1,113 @@
+// What an upstream carries over all workers: requests and retries at once, and what bounds them.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+namespace sluice::gateway {
+
+/// A count that many threads change and few read: each adds to a part of its own.
+class SharedCount {
+ public:
+  static constexpr size_t kParts = 16;
+  void add(size_t thread, int32_t change) {
+    parts_[thread % kParts].value.fetch_add(change, std::memory_order_relaxed);
+  }
+  /// Not at one instant: parts may change meanwhile.
+  int64_t sum() const {
+    int64_t sum = 0;
+    for (const Part& part : parts_) sum += part.value.load(std::memory_order_relaxed);
+    return sum;
+  }
+
+ private:
+  struct alignas(64) Part {
+    std::atomic<int32_t> value{0};
+  };
+  std::array<Part, kParts> parts_;
+};
+
+/// What an upstream allows.
+struct UpstreamBounds {
+  uint32_t requests = 0;                           // at once; 0: any number
+  std::optional<uint32_t> retries = std::nullopt;  // at once
+  double retry_share = 0.2;                        // of the requests, at once
+};
+
+class UpstreamLoad {
+ public:
+  /// Retries that are always allowed at once, however few the requests (Envoy's min_retry_concurrency).
+  static constexpr uint32_t kFreeRetries = 3;
+
+  /// A request wants to go there; false: it must not. Exact: never more than `bounds.requests` at once.
+  bool enter(size_t worker, const UpstreamBounds& bounds) {
+    if (bounds.requests > 0 && !take(bounded_, bounds.requests)) return false;
+    requests_.add(worker, 1);
+    return true;
+  }
+  /// `bounds` as at `enter`.
+  void leave(size_t worker, const UpstreamBounds& bounds) {
+    if (bounds.requests > 0) bounded_.fetch_sub(1, std::memory_order_relaxed);
+    requests_.add(worker, -1);
+  }
+
+  /// A request that is in wants to try again.
+  bool enter_retry(const UpstreamBounds& bounds) {
+    auto share = static_cast<uint32_t>(static_cast<double>(requests_.sum()) * bounds.retry_share);
+    uint32_t most = share > kFreeRetries ? share : kFreeRetries;
+    if (bounds.retries && *bounds.retries < most) most = *bounds.retries;
+    return take(retries_, most);
+  }
+  void leave_retry() { retries_.fetch_sub(1, std::memory_order_relaxed); }
+
+  int64_t requests() const { return requests_.sum(); }
+  uint32_t retries() const { return retries_.load(std::memory_order_relaxed); }
+
+ private:
+  static bool take(std::atomic<uint32_t>& taken, uint32_t most) {
+    uint32_t now = taken.load(std::memory_order_relaxed);
+    do {
+      if (now >= most) return false;
+    } while (!taken.compare_exchange_weak(now, now + 1, std::memory_order_relaxed));
+    return true;
+  }
+
+  SharedCount requests_;
+  alignas(64) std::atomic<uint32_t> bounded_{0};  // of those that have a bound
+  alignas(64) std::atomic<uint32_t> retries_{0};
+};
+
+/// A request's place in an upstream, until it ends. The upstream must outlive it.
+class UpstreamPlace {
+ public:
+  UpstreamPlace(UpstreamLoad& load, const UpstreamBounds& bounds, size_t worker)
+      : load_(load.enter(worker, bounds) ? &load : nullptr), bounds_(bounds), worker_(worker) {}
+  UpstreamPlace(UpstreamPlace&& other) noexcept
+      : load_(std::exchange(other.load_, nullptr)),
+        bounds_(other.bounds_),
+        worker_(other.worker_),
+        retries_(std::exchange(other.retries_, false)) {}
+  ~UpstreamPlace() {
+    if (retries_) load_->leave_retry();
+    if (load_) load_->leave(worker_, bounds_);
+  }
+  /// False: there is none.
+  explicit operator bool() const { return load_ != nullptr; }
+  /// Whether it may try again.
+  bool may_retry() {
+    retries_ = retries_ || load_->enter_retry(bounds_);
+    return retries_;
+  }
+
+ private:
+  UpstreamLoad* load_;
+  const UpstreamBounds& bounds_;
+  const size_t worker_;
+  bool retries_ = false;
+};
+
+}  // namespace sluice::gateway
