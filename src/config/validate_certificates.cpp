@@ -20,7 +20,8 @@ class CertificateLoader {
       : environment_(environment), diagnostics_(diagnostics), files_(files), strict_(strict) {}
 
   /// Where it is kept, and itself if it is there: what is not, or no good, its CA is asked for.
-  void load_acme(const std::string& name, const std::string& state, Certificate& certificate, const Node& node) {
+  void load_acme(const std::string& name, const std::string& state, Certificate& certificate,
+                 const Node& node) {
     certificate.cert = certificate.key = state + "/acme/" + name + ".pem";
     files_.push_back(certificate.cert);
     check_acme(name, *certificate.acme, member_or(node, "acme"));
@@ -30,8 +31,9 @@ class CertificateLoader {
     if (loaded)
       certificate.loaded = *loaded;
     else
-      diagnostics_.warning(member_or(node, "acme"), "bad-certificate",
-                           "`" + certificate.cert + "` is no good and will be replaced: " + loaded.error().text);
+      diagnostics_.warning(
+          member_or(node, "acme"), "bad-certificate",
+          "`" + certificate.cert + "` is no good and will be replaced: " + loaded.error().text);
   }
 
   void load(const std::string& name, Certificate& certificate, const Node& node) {

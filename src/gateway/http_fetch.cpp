@@ -126,7 +126,8 @@ std::string_view FetchAnswer::field(std::string_view name) const {
   return found == fields.end() ? std::string_view() : std::string_view(found->second);
 }
 
-io::Task<Fetched> http_fetch(io::Loop& loop, io::Resolver& resolver, FetchRequest request, io::CancelToken& all) {
+io::Task<Fetched> http_fetch(io::Loop& loop, io::Resolver& resolver, FetchRequest request,
+                             io::CancelToken& all) {
   io::LinkedToken token(all);
   io::Deadline deadline(loop, loop.now() + request.timeout, token);
   auto url = http::parse_target_url(std::string_view(request.url).substr(0, request.url.find('?')));

@@ -1,5 +1,5 @@
-// http_fetch: one request of the gateway's own over HTTP/1.1, in the clear or over TLS, on a connection of its
-// own: for what the main loop asks others now and then (OCSP responders, certificate authorities).
+// http_fetch: one request of the gateway's own over HTTP/1.1, in the clear or over TLS, on a connection of
+// its own: for what the main loop asks others now and then (OCSP responders, certificate authorities).
 #pragma once
 
 #include <expected>
@@ -37,6 +37,7 @@ struct FetchAnswer {
 
 /// The error is a clause about the other side, "it ...", for the log.
 using Fetched = std::expected<FetchAnswer, std::string>;
-io::Task<Fetched> http_fetch(io::Loop& loop, io::Resolver& resolver, FetchRequest request, io::CancelToken& all);
+io::Task<Fetched> http_fetch(io::Loop& loop, io::Resolver& resolver, FetchRequest request,
+                             io::CancelToken& all);
 
 }  // namespace sluice::gateway

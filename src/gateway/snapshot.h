@@ -70,8 +70,8 @@ struct KnownCertificate {
 struct AcmeCertificate {
   std::string name;
   config::Acme settings;
-  std::string folder;  // of accounts and certificates
-  std::string path;    // where it is kept
+  std::string folder;                              // of accounts and certificates
+  std::string path;                                // where it is kept
   std::shared_ptr<const tls::Certificate> loaded;  // null: there is none yet
   std::shared_ptr<const tls::TrustStore> trust;    // of the directory; null: the system's
 };

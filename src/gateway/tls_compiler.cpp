@@ -84,7 +84,8 @@ std::shared_ptr<const tls::Certificate> TlsCompiler::self_signed(WallTime now) {
 std::shared_ptr<const tls::Certificate> TlsCompiler::certificate(const config::Document& document,
                                                                  const std::string& name) {
   const config::Certificate* configured = find(document.certificates, name);
-  if (!configured || configured->loaded || !configured->acme) return configured ? configured->loaded : nullptr;
+  if (!configured || configured->loaded || !configured->acme)
+    return configured ? configured->loaded : nullptr;
   std::shared_ptr<const tls::Certificate>& stand_in = stand_ins_[name];
   const auto& domains = configured->acme->domains;
   if (!stand_in || stand_in->dns_names() != domains) {

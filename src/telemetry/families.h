@@ -150,7 +150,7 @@ class Families {
       upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, websockets_ended_,
       websocket_closes_, busy_ratio_, build_info_, io_backend_, stream_sessions_, stream_bytes_,
       stream_datagrams_, tls_handshakes_, tls_failures_, certificate_expires_, ocsp_expires_, target_healthy_,
-      ejections_;
+      ejections_, acme_orders_;
   WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;

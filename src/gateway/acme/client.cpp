@@ -61,7 +61,8 @@ Refusal refusal_of(const FetchAnswer& answer) {
     if (!type.empty()) refusal.why = fmt::format("it refuses ({}): {}", type, detail);
   }
   if (auto seconds = ascii::parse_decimal(answer.field("retry-after")))
-    refusal.retry_after = std::min<Duration>(std::chrono::seconds(std::min<uint64_t>(*seconds, 1 << 20)), kLongestRetry);
+    refusal.retry_after =
+        std::min<Duration>(std::chrono::seconds(std::min<uint64_t>(*seconds, 1 << 20)), kLongestRetry);
   return refusal;
 }
 
@@ -173,7 +174,8 @@ io::Task<Outcome<Order>> Client::new_order(std::vector<std::string> domains) {
     names += (names.empty() ? "" : ",") + std::string("{\"type\":\"dns\",\"value\":") + quoted(domain) + "}";
   auto answer = co_await post(new_order_, "{\"identifiers\":[" + names + "]}");
   if (!answer) co_return std::unexpected(answer.error());
-  json::object holder{{"url", json::string(answer->field("location").data(), answer->field("location").size())}};
+  json::object holder{
+      {"url", json::string(answer->field("location").data(), answer->field("location").size())}};
   std::string url = url_of(holder, "url");
   if (url.empty()) co_return nonsense("order");
   co_return order_of(*answer, std::move(url));

@@ -19,6 +19,8 @@ using telemetry::AcmeResult;
 
 /// It may change from one look to the next without anybody saying so.
 constexpr Duration kLongestSleep = std::chrono::hours(1);
+/// Until a file that was written is looked for.
+constexpr Duration kLoadTime = std::chrono::seconds(1);
 
 std::string_view challenge_type(config::AcmeChallenge challenge) {
   return challenge == config::AcmeChallenge::kHttp01 ? "http-01" : "tls-alpn-01";
@@ -47,7 +49,8 @@ class Answer {
     }
     std::array<unsigned char, 32> digest{};
     std::ranges::copy(sha256(authorization), digest.begin());
-    auto certificate = tls::Certificate::load("challenge", tls::make_challenge_certificate(domain, digest, now));
+    auto certificate =
+        tls::Certificate::load("challenge", tls::make_challenge_certificate(domain, digest, now));
     if (certificate) challenges_.certificates->set(domain, *certificate);
   }
   Answer(const Answer&) = delete;
@@ -92,7 +95,8 @@ void Manager::follow(const std::vector<AcmeCertificate>& certificates) {
 }
 
 Duration Manager::until_renewal(const AcmeCertificate& certificate) const {
-  if (!certificate.loaded || !covers(*certificate.loaded, certificate.settings.domains)) return Duration::zero();
+  if (!certificate.loaded || !covers(*certificate.loaded, certificate.settings.domains))
+    return Duration::zero();
   const tls::Certificate& loaded = *certificate.loaded;
   Duration lifetime = loaded.not_after() - loaded.not_before();
   Duration before = std::min<Duration>(certificate.settings.renew_before, lifetime / 3);
@@ -103,33 +107,40 @@ io::Task<> Manager::look_after(Followed& followed) {
   const std::string name = followed.certificate.name;
   auto counters = families_.acme_orders(name);
   WallTime issued{};  // of what we have written and what may not be loaded yet
+  Instant next_try{};
   while (!followed.token.cancelled()) {
+    const auto& loaded = followed.certificate.loaded;
     Duration wait = until_renewal(followed.certificate);
-    bool loaded = followed.certificate.loaded && followed.certificate.loaded->not_after() >= issued;
-    if (wait == Duration::zero() && issued != WallTime{} && !loaded) wait = std::chrono::seconds(1);
+    bool awaits_load = issued != WallTime{} && (!loaded || loaded->not_after() < issued);
+    if (wait == Duration::zero() && awaits_load) wait = kLoadTime;
+    if (wait == Duration::zero() && next_try > loop_.now()) wait = next_try - loop_.now();
     if (wait == Duration::zero()) {
       log::info("certificate {}: asking {} for it", name, followed.certificate.settings.directory);
       auto outcome = co_await obtain(followed);
       if (followed.token.cancelled()) break;
+      if (outcome) keep(followed, outcome, issued);
       metrics_.add(counters[outcome ? AcmeResult::kSuccess : AcmeResult::kFailure]);
-      if (outcome) {
-        auto written = write_secret(followed.certificate.path, outcome->text);
-        if (written) {
-          log::info("certificate {}: issued, in {}", name, followed.certificate.path);
-          issued = outcome->not_after;
-          followed.failures = 0;
-          wait = std::chrono::seconds(1);
-        } else {
-          wait = after_failure(followed, {"it was issued and cannot be kept: " + written.error(), true, {}});
-        }
-      } else {
-        wait = after_failure(followed, outcome.error());
-      }
+      next_try = loop_.now() + (outcome ? Duration::zero() : after_failure(followed, outcome.error()));
+      wait = kLoadTime;
     }
     auto slept = co_await io::sleep_for(loop_, std::min<Duration>(wait, kLongestSleep), followed.token);
     if (!slept) break;
   }
   std::erase_if(followed_, [&](const auto& each) { return each.get() == &followed; });
+}
+
+/// Turns the outcome into a failure when the certificate cannot be kept.
+void Manager::keep(Followed& followed, Outcome<Issued>& outcome, WallTime& issued) {
+  const std::string& path = followed.certificate.path;
+  auto written = write_secret(path, outcome->text);
+  if (!written) {
+    outcome =
+        std::unexpected(Refusal{fmt::format("{} cannot be written: {}", path, written.error()), true, {}});
+    return;
+  }
+  log::info("certificate {}: issued, in {}", followed.certificate.name, path);
+  issued = outcome->not_after;
+  followed.failures = 0;
 }
 
 Duration Manager::after_failure(Followed& followed, const Refusal& refusal) {
@@ -175,7 +186,8 @@ io::Task<Outcome<Manager::Issued>> Manager::obtain(Followed& followed) {
   auto chain = co_await client.finish(std::move(*order), request.der);
   if (!chain) co_return std::unexpected(chain.error());
   auto loaded = tls::Certificate::load(certificate.name, {.chain = *chain, .key = request.key, .ocsp = {}});
-  if (!loaded) co_return std::unexpected(Refusal{"it has given what is no good: " + loaded.error().text, true, {}});
+  if (!loaded)
+    co_return std::unexpected(Refusal{"it has given what is no good: " + loaded.error().text, true, {}});
   if (!covers(**loaded, certificate.settings.domains))
     co_return std::unexpected(Refusal{"it has given a certificate for other names", true, {}});
   co_return Issued{request.key + *chain, (*loaded)->not_after()};
@@ -190,10 +202,10 @@ io::Task<Outcome<void>> Manager::prove(Client& client, const AccountKey& key, co
   auto challenge = authorization->challenges.find(std::string(challenge_type(settings.challenge)));
   bool ours = std::ranges::find(settings.domains, authorization->domain) != settings.domains.end();
   if (!ours || challenge == authorization->challenges.end())
-    co_return std::unexpected(Refusal{fmt::format("it offers no {} for `{}`", challenge_type(settings.challenge),
-                                                  authorization->domain),
-                                      true,
-                                      {}});
+    co_return std::unexpected(Refusal{
+        fmt::format("it offers no {} for `{}`", challenge_type(settings.challenge), authorization->domain),
+        true,
+        {}});
   Answer answer(challenges_, authorization->domain, challenge->second, settings.challenge,
                 key.authorize(challenge->second.token), loop_.wall_now());
   auto told = co_await client.respond(challenge->second.url);

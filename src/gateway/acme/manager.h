@@ -48,6 +48,7 @@ class Manager {
   };
 
   io::Task<> look_after(Followed& followed);
+  void keep(Followed& followed, Outcome<Issued>& outcome, WallTime& issued);
   io::Task<Outcome<Issued>> obtain(Followed& followed);
   io::Task<Outcome<void>> prove(Client& client, const AccountKey& key, const config::Acme& settings,
                                 std::string url);
