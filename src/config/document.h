@@ -133,6 +133,7 @@ struct Gateway {
       {.name = "default", .address = {.host = "0.0.0.0", .port = 8080}, .origin = {}}};
   Workers workers;
   IoBackend io = IoBackend::kAuto;
+  std::string state = "./sluice-state";  // a folder, relative to the working directory
   Status status;
   std::vector<IpPrefix> trusted_proxies;
   std::string zone;  // where this gateway stands; empty: zones are not told apart
@@ -164,14 +165,34 @@ struct InnerAccessLog {
 
 // --- certificates and whom to trust ---
 
+enum class AcmeChallenge : uint8_t { kHttp01, kTlsAlpn01 };
+
+/// A certificate that a CA gives by itself (RFC 8555).
+struct Acme {
+  std::string directory = "https://acme-v02.api.letsencrypt.org/directory";
+  std::string email;                 // empty: the CA is told none
+  std::vector<std::string> domains;  // lower case
+  AcmeChallenge challenge = AcmeChallenge::kHttp01;
+  std::string ca;  // of `trust`, for the directory; empty: the system's
+  Duration renew_before = std::chrono::days(30);
+  Origin origin;
+  /// But for where it stands.
+  friend bool operator==(const Acme& a, const Acme& b) {
+    return a.directory == b.directory && a.email == b.email && a.domains == b.domains &&
+           a.challenge == b.challenge && a.ca == b.ca && a.renew_before == b.renew_before;
+  }
+  static const Struct<Acme>& schema();
+};
+
 /// Paths are relative to the document's folder until it is loaded.
 struct Certificate {
-  std::string cert;
+  std::string cert;  // of `acme` where it is kept, once it is loaded
   std::string key;
   std::string ocsp;  // empty: no file
   bool fetch_ocsp = false;
+  std::optional<Acme> acme;
   Origin origin;
-  std::shared_ptr<const tls::Certificate> loaded;
+  std::shared_ptr<const tls::Certificate> loaded;  // of `acme` null until there is one
   static const Struct<Certificate>& schema();
 };
 

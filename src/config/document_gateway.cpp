@@ -129,6 +129,9 @@ const Struct<Gateway>& Gateway::schema() {
           .min_items(1)
           .field("workers", &Gateway::workers, "Event loops, each a thread; `auto`: one a core.")
           .field("io", &Gateway::io, "How the kernel is asked for I/O; `auto` takes the best there is.")
+          .field("state", &Gateway::state,
+                 "The folder for what survives a restart, as certificates of a CA; relative to the working "
+                 "directory.")
           .field("status", &Gateway::status, "The status address.")
           .field("trusted_proxies", &Gateway::trusted_proxies,
                  "Networks whose `X-Forwarded-*` fields and PROXY headers are believed.")

@@ -51,17 +51,45 @@ const Struct<ListenerTls>& ListenerTls::schema() {
   return schema;
 }
 
+const Struct<Acme>& Acme::schema() {
+  static const auto schema =
+      Struct<Acme>("acme", "A certificate that a CA gives by itself, by ACME (RFC 8555).")
+          .field("directory", &Acme::directory, "The CA's directory; Let's Encrypt's when left out.")
+          .field("email", &Acme::email, "Where the CA may write to.")
+          .field("domains", &Acme::domains, "The names that it is for, without wildcards.")
+          .required()
+          .one_or_many()
+          .min_items(1)
+          .field("challenge", &Acme::challenge,
+                 "How the CA sees that they are ours: `http-01` by a request to port 80, `tls-alpn-01` by a "
+                 "handshake with port 443.")
+          .field("ca", &Acme::ca,
+                 "The entry of `trust` that the directory's own certificate comes from; the system's CAs "
+                 "when left out.")
+          .field("renew_before", &Acme::renew_before,
+                 "How long before its end it is renewed; at most a third of its whole time.")
+          .range(std::chrono::hours(1), std::chrono::days(365));
+  return schema;
+}
+
 const Struct<Certificate>& Certificate::schema() {
   static const auto schema =
       Struct<Certificate>("certificate",
-                          "A certificate and its key, in files that are read again when they change.")
+                          "A certificate and its key, in files that are read again when they change, or from "
+                          "a CA by ACME.")
           .field("cert", &Certificate::cert, "PEM: the certificate, then its issuer, and so on.")
-          .required()
           .field("key", &Certificate::key, "PEM: its private key, without a password.")
-          .required()
           .field("ocsp", &Certificate::ocsp, "DER: an OCSP response that is stapled.")
           .field("fetch_ocsp", &Certificate::fetch_ocsp,
-                 "Ask the responder that the certificate names for such a response, and again in time.");
+                 "Ask the responder that the certificate names for such a response, and again in time.")
+          .field("acme", &Certificate::acme, "Instead of files: a CA that gives and renews it.")
+          .check([](const Certificate& certificate, const Node& node, Reader& reader) {
+            const bool files = !certificate.cert.empty() || !certificate.key.empty();
+            if (certificate.acme && (files || !certificate.ocsp.empty()))
+              reader.error(node, "exclusive-keys", "`acme` and files exclude each other");
+            else if (!certificate.acme && (certificate.cert.empty() || certificate.key.empty()))
+              reader.error(node, "missing-key", "a certificate needs `cert` and `key`, or `acme`");
+          });
   return schema;
 }
 

@@ -66,6 +66,11 @@ struct EnumTraits<TlsVersion> {
                                                     {"tls1.3", TlsVersion::kTls13}};
 };
 template <>
+struct EnumTraits<AcmeChallenge> {
+  static constexpr EnumName<AcmeChallenge> kNames[] = {{"http-01", AcmeChallenge::kHttp01},
+                                                       {"tls-alpn-01", AcmeChallenge::kTlsAlpn01}};
+};
+template <>
 struct EnumTraits<ClientCertificateMode> {
   static constexpr EnumName<ClientCertificateMode> kNames[] = {
       {"off", ClientCertificateMode::kOff},

@@ -185,7 +185,7 @@ TEST(Loader, WrongValuesAreRefused) {
       {"gateway: { io: kqueue }\n",
        "3:16 expected one of `auto`, `epoll`, `io_uring`, found the string `kqueue`"},
       {"gateway: { workers: 0 }\n", "3:21 expected `auto` or a number from 1 to 1024, found the number `0`"},
-      {"gateway: { state: x }\n", "3:12 unknown key `state`; did you mean `status`?"},
+      {"gateway: { statuss: x }\n", "3:12 unknown key `statuss`; did you mean `status`?"},
       {"apis: { 'a b': { upstream: users } }\n",
        "3:9 a name is made of letters, digits, `.`, `_` and `-`, 253 at most"},
       {"apis: { a: { upstream: users, path: x } }\n", "3:37 a path starts with `/`"},

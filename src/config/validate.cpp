@@ -58,6 +58,12 @@ class Validator {
 
   void run() {
     if (nodes_.gateway) check_listeners(*nodes_.gateway);
+    for (size_t i = 0; i < document_.certificates.size(); ++i) {
+      const auto& acme = document_.certificates[i].second.acme;
+      if (acme && !acme->ca.empty())
+        check_named("trust", trust_names_, acme->ca,
+                    member_or(member_or(*nodes_.certificates[i], "acme"), "ca"));
+    }
     for (size_t i = 0; i < document_.upstreams.size(); ++i)
       check_upstream(document_.upstreams[i].second, *nodes_.upstreams[i]);
     for (size_t i = 0; i < document_.apis.size(); ++i)

@@ -19,6 +19,23 @@ class CertificateLoader {
                     std::vector<std::string>& files)
       : environment_(environment), diagnostics_(diagnostics), files_(files), strict_(strict) {}
 
+  /// Where it is kept, and itself if it is there: what is not, or no good, its CA is asked for.
+  void load_acme(const std::string& name, const std::string& state, Certificate& certificate,
+                 const Node& node) {
+    certificate.cert = certificate.key = state + "/acme/" + name + ".pem";
+    files_.push_back(certificate.cert);
+    check_acme(name, *certificate.acme, member_or(node, "acme"));
+    auto text = environment_.read_file(certificate.cert, kMostFileBytes);
+    if (!text) return;
+    auto loaded = tls::Certificate::load(name, {.chain = *text, .key = *text, .ocsp = {}});
+    if (loaded)
+      certificate.loaded = *loaded;
+    else
+      diagnostics_.warning(
+          member_or(node, "acme"), "bad-certificate",
+          "`" + certificate.cert + "` is no good and will be replaced: " + loaded.error().text);
+  }
+
   void load(const std::string& name, Certificate& certificate, const Node& node) {
     const Node& at_chain = member_or(node, "cert");
     const Node& at_key = member_or(node, "key");
@@ -81,6 +98,38 @@ class CertificateLoader {
   }
 
  private:
+  void check_acme(const std::string& name, const Acme& acme, const Node& node) {
+    if (name.find('/') != std::string::npos)
+      diagnostics_.error(node, "invalid-value", "its name becomes a file's, and must not have a `/`");
+    auto url = http::parse_target_url(std::string_view(acme.directory).substr(0, acme.directory.find('?')));
+    if (!url || !url->tls)
+      diagnostics_.error(member_or(node, "directory"), "invalid-value", "must be a URL with `https://`");
+    const Node& list = member_or(node, "domains");
+    for (size_t i = 0; i < acme.domains.size(); ++i) {
+      const std::string& domain = acme.domains[i];
+      const Node& at = list.is_scalar() ? list : item_or(list, i);
+      if (domain.starts_with("*."))
+        diagnostics_.error(at, "invalid-value",
+                           "a CA gives wildcards for a challenge over DNS only, which is not supported");
+      else if (parse_ip(domain))
+        diagnostics_.error(at, "invalid-value", "must be a name, not an address");
+      else if (!is_dns_name(domain))
+        diagnostics_.error(at, "invalid-value", "must be the name of a host, in lower case");
+    }
+  }
+
+  static bool is_dns_name(std::string_view name) {
+    constexpr size_t kMostBytes = 253;
+    if (name.empty() || name.size() > kMostBytes || name.find('.') == std::string_view::npos) return false;
+    size_t label = 0;
+    for (char c : name) {
+      bool good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+      if (c == '.' ? label == 0 : !good || label == 63) return false;
+      label = c == '.' ? 0 : label + 1;
+    }
+    return label > 0;
+  }
+
   void check_fetch(const Certificate& certificate, const Node& node) {
     const Node& at = member_or(node, "fetch_ocsp");
     if (!certificate.ocsp.empty()) {
@@ -135,8 +184,13 @@ class CertificateLoader {
 void load_certificates(Document& document, const WrittenNodes& nodes, const Environment& environment,
                        bool strict, Diagnostics& diagnostics, std::vector<std::string>& files) {
   CertificateLoader loader(environment, strict, diagnostics, files);
-  for (size_t i = 0; i < document.certificates.size(); ++i)
-    loader.load(document.certificates[i].first, document.certificates[i].second, *nodes.certificates[i]);
+  for (size_t i = 0; i < document.certificates.size(); ++i) {
+    auto& [name, certificate] = document.certificates[i];
+    if (certificate.acme)
+      loader.load_acme(name, document.gateway.state, certificate, *nodes.certificates[i]);
+    else
+      loader.load(name, certificate, *nodes.certificates[i]);
+  }
   for (size_t i = 0; i < document.trust.size(); ++i)
     loader.load(document.trust[i].first, document.trust[i].second, *nodes.trust[i]);
   if (!nodes.gateway) return;

@@ -158,6 +158,18 @@ void Compilation::compile_settings(Snapshot& next) {
   }
   for (const auto& [name, certificate] : document_.certificates)
     if (certificate.loaded) next.certificates.push_back({certificate.loaded, certificate.fetch_ocsp});
+  for (const auto& [name, certificate] : document_.certificates) {
+    if (!certificate.acme) continue;
+    std::shared_ptr<const tls::TrustStore> trust;
+    for (const auto& [known, entry] : document_.trust)
+      if (known == certificate.acme->ca) trust = entry.loaded;
+    next.acme.push_back({.name = name,
+                         .settings = *certificate.acme,
+                         .folder = certificate.cert.substr(0, certificate.cert.rfind('/')),
+                         .path = certificate.cert,
+                         .loaded = certificate.loaded,
+                         .trust = std::move(trust)});
+  }
 
   // All that every route inherits: what changes here changes them all.
   gateway_digest_ = combine(digest_of_struct(gateway), digest_of_struct(document_.policies));
@@ -460,7 +472,7 @@ std::vector<std::shared_ptr<const RoutePlan>> Compilation::retired_plans(const S
 }
 
 Compiler::Compiler(Services& services, const PolicyTypes& policies, const HandlerTypes& handlers)
-    : services_(services), policies_(policies), handlers_(handlers) {}
+    : services_(services), policies_(policies), handlers_(handlers), tls_(services.challenges.certificates) {}
 
 std::unique_ptr<Compiled> Compiler::compile(config::Document& document,
                                             std::shared_ptr<const Snapshot> previous,

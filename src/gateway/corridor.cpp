@@ -209,7 +209,8 @@ io::Task<> Worker::handle(http::ServerExchange& server) {
     co_return;
   }
 
-  if ((server.security || snapshot_->redirects) && answer_by_listener(exchange)) {
+  if ((server.security || snapshot_->redirects || services_.challenges.http.pending()) &&
+      answer_by_listener(exchange)) {
     co_await exchange.respond();
     account(exchange);
     co_return;

@@ -38,6 +38,7 @@ DataPlane::DataPlane(io::Loop& loop, Services& services, io::Resolver& resolver,
       metrics_(metrics),
       names_(loop, resolver, targets, services.epochs),
       ocsp_(loop, resolver),
+      acme_(loop, resolver, services.challenges, services.metrics, metrics),
       health_(loop, services.epochs, services.metrics, metrics),
       status_(loop, StatusServer::Source{.ready = [this] { return ready(); },
                                          .revision = [this] { return snapshot_->revision; },
@@ -123,6 +124,8 @@ void DataPlane::look_after_tls() {
     metrics_.set(services_.metrics.certificate_expires(certificate.name()), left.count());
   }
   ocsp_.follow(snapshot_->certificates);
+  // A CA that looks must find us.
+  if (ready_) acme_.follow(snapshot_->acme);
   ocsp_.for_each([this](const std::string& name, Duration good) {
     metrics_.set(services_.metrics.ocsp_expires(name),
                  std::chrono::duration_cast<std::chrono::seconds>(good).count());
@@ -194,10 +197,12 @@ io::Task<bool> DataPlane::shut_down(Duration delay, Duration timeout) {
   house_token_.cancel(io::CancelReason::kDrain);
   names_.stop();
   ocsp_.stop();
+  acme_.stop();
   health_.stop();
   co_await scope_.join();
   co_await names_.join();
   co_await ocsp_.join();
+  co_await acme_.join();
   co_await health_.join();
   status_.stop();
   co_await status_.join();

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/acme/manager.h"
 #include "gateway/compiler.h"
 #include "gateway/health/health_monitor.h"
 #include "gateway/names.h"
@@ -80,6 +81,7 @@ class DataPlane {
   telemetry::WorkerMetrics& metrics_;
   Names names_;
   OcspFetcher ocsp_;
+  acme::Manager acme_;
   HealthMonitor health_;
   StatusServer status_;
   std::shared_ptr<const Snapshot> snapshot_;

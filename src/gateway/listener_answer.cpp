@@ -32,6 +32,15 @@ bool Worker::answer_by_listener(Exchange& exchange) {
     std::ignore = exchange.refuse(kMisdirected);
     return true;
   }
+  if (services_.challenges.http.pending() && request.path.starts_with(kAcmePath)) {
+    std::string token(request.path.substr(kAcmePath.size()));
+    if (auto answer = services_.challenges.http.find(token)) {
+      exchange.response.fields.add(FieldName::kContentType, "application/octet-stream");
+      exchange.response.body = http::BodyLength::known(answer->size());
+      exchange.response_body = http::Body::of(exchange.arena.copy(*answer));
+      return true;
+    }
+  }
   if (!snapshot_->redirects) return false;
   uint16_t port = 0;
   for (const ListenerSettings& listener : snapshot_->listeners)

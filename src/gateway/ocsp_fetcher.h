@@ -52,13 +52,12 @@ class OcspFetcher {
     WallTime good_until{};
     Duration retry = kFirstRetry;
   };
-  using Fetched = std::expected<std::string, std::string>;
+  using Response = std::expected<std::string, std::string>;
 
   io::Task<> keep_fresh(Followed& followed);
   /// Takes an answer; how long to wait for the next question.
-  Duration take(Followed& followed, Fetched response);
-  io::Task<Fetched> fetch(const tls::OcspQuestion& question, io::CancelToken& all);
-  io::Task<Fetched> ask(io::Address responder, const tls::OcspQuestion& question, io::CancelToken& token);
+  Duration take(Followed& followed, Response response);
+  io::Task<Response> ask(const tls::OcspQuestion& question, io::CancelToken& token);
 
   io::Loop& loop_;
   io::Resolver& resolver_;

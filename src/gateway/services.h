@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "gateway/acme/challenges.h"
 #include "gateway/connection_limits.h"
 #include "gateway/health/health_reports.h"
 #include "gateway/plan.h"
@@ -30,6 +31,7 @@ struct Services {
   ConnectionLimits connections;
   store::KeyedHasher hasher;
   store::CredentialTable credentials;
+  acme::Challenges challenges;
   HealthReports health;
   std::atomic<size_t> workers{0};  // made so far
   std::shared_ptr<SlotAllocator> plan_slots = std::make_shared<SlotAllocator>();

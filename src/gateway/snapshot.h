@@ -66,6 +66,16 @@ struct KnownCertificate {
   bool fetch_ocsp = false;
 };
 
+/// A certificate that a CA is asked for.
+struct AcmeCertificate {
+  std::string name;
+  config::Acme settings;
+  std::string folder;                              // of accounts and certificates
+  std::string path;                                // where it is kept
+  std::shared_ptr<const tls::Certificate> loaded;  // null: there is none yet
+  std::shared_ptr<const tls::TrustStore> trust;    // of the directory; null: the system's
+};
+
 struct Snapshot {
   uint64_t revision = 0;
   std::shared_ptr<const RootRouter> router;
@@ -81,6 +91,7 @@ struct Snapshot {
   std::vector<std::shared_ptr<const Upstream>> upstreams;  // all that the document names
   bool redirects = false;                                  // one of `listeners` does
   std::vector<KnownCertificate> certificates;
+  std::vector<AcmeCertificate> acme;
   std::shared_ptr<tls::TicketKeys> ticket_keys;  // of listeners with TLS that name none; null: there is none
 
   /// Whether an address is one of `trusted_proxies`.

@@ -81,6 +81,20 @@ std::shared_ptr<const tls::Certificate> TlsCompiler::self_signed(WallTime now) {
   return self_signed_;
 }
 
+std::shared_ptr<const tls::Certificate> TlsCompiler::certificate(const config::Document& document,
+                                                                 const std::string& name) {
+  const config::Certificate* configured = find(document.certificates, name);
+  if (!configured || configured->loaded || !configured->acme)
+    return configured ? configured->loaded : nullptr;
+  std::shared_ptr<const tls::Certificate>& stand_in = stand_ins_[name];
+  const auto& domains = configured->acme->domains;
+  if (!stand_in || stand_in->dns_names() != domains) {
+    auto text = tls::make_self_signed(domains, document.loaded_at, kSelfSignedLifetime);
+    stand_in = tls::Certificate::load(name, text).value_or(nullptr);
+  }
+  return stand_in;
+}
+
 std::shared_ptr<const tls::ServerContext> TlsCompiler::listener(
     const config::Document& document, const config::Listener& listener,
     const std::shared_ptr<const tls::TicketKeys>& own_keys, config::Diagnostics& diagnostics) {
@@ -93,15 +107,16 @@ std::shared_ptr<const tls::ServerContext> TlsCompiler::listener(
                                               : tls::Profile::kIntermediate,
                                .ciphers = configured.ciphers,
                                .groups = configured.groups,
-                               .ticket_keys = own_keys};
+                               .ticket_keys = own_keys,
+                               .challenges = challenges_};
   for (config::TlsVersion version : configured.versions)
     settings.versions.push_back(version == config::TlsVersion::kTls12 ? tls::Version::kTls12
                                                                       : tls::Version::kTls13);
   for (const std::string& name : configured.certificates) {
-    const config::Certificate* certificate = find(document.certificates, name);
-    if (!certificate || !certificate->loaded) return nullptr;
-    settings.certificates.push_back(certificate->loaded);
-    digest = combine(digest, digest_of_bytes(certificate->loaded->digest()));
+    auto shown = certificate(document, name);
+    if (!shown) return nullptr;
+    digest = combine(digest, digest_of_bytes(shown->digest()));
+    settings.certificates.push_back(std::move(shown));
   }
   if (settings.certificates.empty()) settings.certificates.push_back(self_signed(document.loaded_at));
   for (const config::ClientCertificates& rule : configured.client_certificates) {
@@ -144,10 +159,9 @@ std::shared_ptr<const tls::ClientContext> TlsCompiler::upstream(const config::Do
     digest = combine(digest, digest_of_bytes(trust->loaded->digest()));
   }
   if (!upstream.tls.certificate.empty()) {
-    const config::Certificate* certificate = find(document.certificates, upstream.tls.certificate);
-    if (!certificate || !certificate->loaded) return nullptr;
-    settings.certificate = certificate->loaded;
-    digest = combine(digest, digest_of_bytes(certificate->loaded->digest()));
+    settings.certificate = certificate(document, upstream.tls.certificate);
+    if (!settings.certificate) return nullptr;
+    digest = combine(digest, digest_of_bytes(settings.certificate->digest()));
   }
   std::weak_ptr<const tls::ClientContext>& known = known_upstreams_[digest];
   if (auto context = known.lock()) return context;

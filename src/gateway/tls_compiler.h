@@ -2,6 +2,7 @@
 // again.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <unordered_map>
 
@@ -16,6 +17,10 @@ namespace sluice::gateway {
 /// Not thread-safe: belongs to the compiler. What it made lives as long as a snapshot or connection uses it.
 class TlsCompiler {
  public:
+  /// `challenges`: what listeners show a CA that looks whether a name is ours.
+  explicit TlsCompiler(std::shared_ptr<const tls::ChallengeCertificates> challenges)
+      : challenges_(std::move(challenges)) {}
+
   /// In a document's certificates those that are known take the place of their equals, so that what was
   /// fetched for one stays stapled after a reload.
   void recall(config::Document& document);
@@ -32,6 +37,10 @@ class TlsCompiler {
 
  private:
   std::shared_ptr<const tls::Certificate> self_signed(WallTime now);
+  /// Of an entry of the document; for one that its CA has not given yet one that the gateway has signed
+  /// itself. Null: it could not be loaded, which was an error.
+  std::shared_ptr<const tls::Certificate> certificate(const config::Document& document,
+                                                      const std::string& name);
 
   template <class T>
   using Known = std::unordered_map<ContentDigest, std::weak_ptr<const T>, ContentDigest::Hash>;
@@ -39,6 +48,8 @@ class TlsCompiler {
   Known<tls::ClientContext> known_upstreams_;
   Known<tls::Certificate> known_certificates_;
   std::shared_ptr<const tls::Certificate> self_signed_;
+  std::map<std::string, std::shared_ptr<const tls::Certificate>> stand_ins_;  // by name
+  const std::shared_ptr<const tls::ChallengeCertificates> challenges_;
 };
 
 }  // namespace sluice::gateway

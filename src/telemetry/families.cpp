@@ -26,6 +26,7 @@ const std::vector<std::string_view> kStreamDirections = {"from_client", "to_clie
 const std::vector<std::string_view> kDatagramFates = {"from_client", "to_client", "dropped"};
 const std::vector<std::string_view> kDirections = {"received", "sent"};
 const std::vector<std::string_view> kReloadResults = {"success", "failure"};
+const std::vector<std::string_view> kAcmeResults = {"success", "failure"};
 const std::vector<std::string_view> kHandshakes = {"full", "resumed"};
 
 std::vector<std::string_view> handshake_failures() {
@@ -199,6 +200,12 @@ Families::Families(Registry& registry) : registry_(registry) {
                                               .help = "Until a certificate, or one of its chain, expires.",
                                               .kind = kGauge,
                                               .labels = {"name"}});
+  acme_orders_ = registry.add_family({.name = "sluice_acme_orders_total",
+                                      .help = "Attempts to get a certificate from its CA.",
+                                      .kind = kCounter,
+                                      .labels = {"name"},
+                                      .fixed_label = "result",
+                                      .fixed_values = kAcmeResults});
   ocsp_expires_ =
       registry.add_family({.name = "sluice_ocsp_expires_seconds",
                            .help = "Until a fetched OCSP response is out of date; 0: there is none.",
@@ -263,6 +270,9 @@ Gauge Families::certificate_expires(std::string_view name) {
   return {registry_.resolve(certificate_expires_, {name})};
 }
 
+Group<Counter, AcmeResult> Families::acme_orders(std::string_view name) {
+  return {registry_.resolve(acme_orders_, {name})};
+}
 Gauge Families::ocsp_expires(std::string_view name) { return {registry_.resolve(ocsp_expires_, {name})}; }
 
 Counter Families::limited(std::string_view policy) { return {registry_.resolve(limited_, {policy})}; }

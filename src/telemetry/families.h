@@ -57,6 +57,9 @@ enum class ReloadResult : uint8_t { kSuccess, kFailure };
 /// A TLS handshake that went well: with all its parts, or of a session of before.
 enum class Handshake : uint8_t { kFull, kResumed };
 
+/// An attempt to get a certificate from a CA.
+enum class AcmeResult : uint8_t { kSuccess, kFailure };
+
 /// What one listener's TLS handshakes count into.
 struct TlsMetrics {
   Group<Counter, Handshake> handshakes;
@@ -113,6 +116,8 @@ class Families {
   TlsMetrics tls(std::string_view listener);
   /// Until a certificate of the configuration expires.
   Gauge certificate_expires(std::string_view name);
+  /// Attempts to get this certificate from its CA.
+  Group<Counter, AcmeResult> acme_orders(std::string_view name);
   /// Until the OCSP response that was fetched for one is out of date.
   Gauge ocsp_expires(std::string_view name);
   /// Exchanges that a policy `id` limited (429, 503).
@@ -145,7 +150,7 @@ class Families {
       upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, websockets_ended_,
       websocket_closes_, busy_ratio_, build_info_, io_backend_, stream_sessions_, stream_bytes_,
       stream_datagrams_, tls_handshakes_, tls_failures_, certificate_expires_, ocsp_expires_, target_healthy_,
-      ejections_;
+      ejections_, acme_orders_;
   WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;

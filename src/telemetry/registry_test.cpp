@@ -229,10 +229,12 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
   worker.add(families.websockets().sent, 5);
   worker.add(families.websockets().messages_received, 2);
   worker.add(ended["client"]);
+  worker.add(families.acme_orders("shop")[AcmeResult::kFailure]);
   NamedCounters closes = families.websocket_closes();
   worker.add(closes["1001"]);
   std::string text = registry.scrape();
   for (std::string_view line : {
+           R"(sluice_acme_orders_total{name="shop",result="failure"} 1)",
            R"(sluice_stream_sessions_total{stream="database",result="complete"} 1)",
            R"(sluice_stream_bytes_total{stream="database",direction="to_client"} 3)",
            R"(sluice_stream_datagrams_total{stream="database",fate="dropped"} 1)",
@@ -263,7 +265,7 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
            R"(sluice_io_backend{backend="epoll",reason="configured"} 1)",
        })
     EXPECT_TRUE(has_line(text, line)) << line << "\n" << text;
-  EXPECT_EQ(lines_of(text, "# TYPE "), 31u);
+  EXPECT_EQ(lines_of(text, "# TYPE "), 32u);
 }
 
 }  // namespace

@@ -82,4 +82,9 @@ class Certificate {
 /// and the loopback addresses, valid from `now` for `lifetime`.
 CertificateText make_self_signed(const std::vector<std::string>& names, WallTime now, Duration lifetime);
 
+/// What answers a challenge of `tls-alpn-01` (RFC 8737, section 3): for `domain` alone, with the digest of
+/// the key authorization in it.
+CertificateText make_challenge_certificate(const std::string& domain,
+                                           const std::array<unsigned char, 32>& digest, WallTime now);
+
 }  // namespace sluice::tls

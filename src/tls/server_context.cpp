@@ -72,6 +72,7 @@ struct ServerContext::Parts {
   bool strict_sni = false;
   std::string protocols;  // in ALPN's form
   std::shared_ptr<const TicketKeys> ticket_keys;
+  std::shared_ptr<const ChallengeCertificates> challenges;
 };
 
 /// What OpenSSL calls during a handshake.
@@ -91,6 +92,8 @@ struct ServerContext::Hooks {
     ConnectionSecurity& security = stream_of(ssl).mutable_security();
     security.server_name = ascii::to_lower(written);
     if (security.server_name.ends_with('.')) security.server_name.pop_back();
+    if (parts.challenges && parts.challenges->pending() && answer_challenge(ssl, *parts.challenges))
+      return SSL_CLIENT_HELLO_SUCCESS;
     const uint32_t* found = parts.names.find_one_label(security.server_name);
     if (!found && parts.strict_sni) {
       *alert = SSL_AD_UNRECOGNIZED_NAME;
@@ -100,6 +103,29 @@ struct ServerContext::Hooks {
     security.client_rule = context.client_rule_of(security.server_name);
     apply_rule(ssl, parts.rules[security.client_rule]);
     return SSL_CLIENT_HELLO_SUCCESS;
+  }
+
+  /// RFC 8737, section 3: a client that offers this protocol alone is a CA, and sees the certificate of the
+  /// name's challenge and nothing else.
+  static bool answer_challenge(SSL* ssl, const ChallengeCertificates& challenges) {
+    constexpr std::string_view kOffer{
+        "\x00\x0b\x0a"
+        "acme-tls/1",
+        13};
+    const unsigned char* bytes = nullptr;
+    size_t size = 0;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &bytes, &size) !=
+        1)
+      return false;
+    if (std::string_view(reinterpret_cast<const char*>(bytes), size) != kOffer) return false;
+    TlsStream& stream = stream_of(ssl);
+    auto certificate = challenges.find(stream.mutable_security().server_name);
+    if (!certificate) return false;
+    SSL_certs_clear(ssl);
+    if (SSL_use_cert_and_key(ssl, certificate->leaf(), certificate->key(), nullptr, 1) != 1) return false;
+    SSL_set_options(ssl, SSL_OP_NO_TICKET);
+    stream.answer_challenge();
+    return true;
   }
 
   static void apply_rule(SSL* ssl, const Parts::Rule& rule) {
@@ -115,6 +141,11 @@ struct ServerContext::Hooks {
 
   static int on_protocols(SSL* ssl, const unsigned char** selected, unsigned char* size,
                           const unsigned char* offered, unsigned offered_size, void* argument) {
+    if (stream_of(ssl).answers_challenge()) {
+      *selected = reinterpret_cast<const unsigned char*>(kChallengeProtocol.data());
+      *size = static_cast<unsigned char>(kChallengeProtocol.size());
+      return SSL_TLSEXT_ERR_OK;
+    }
     if (stream_of(ssl).ignores_protocols()) return SSL_TLSEXT_ERR_NOACK;
     const std::string& ours = static_cast<const ServerContext*>(argument)->parts_->protocols;
     unsigned char* match = nullptr;
@@ -233,6 +264,7 @@ std::expected<std::shared_ptr<const ServerContext>, SettingsError> ServerContext
   parts.certificates = settings.certificates;
   parts.strict_sni = settings.strict_sni;
   parts.ticket_keys = settings.ticket_keys;
+  parts.challenges = settings.challenges;
   for (const std::string& protocol : settings.protocols)
     parts.protocols += static_cast<char>(protocol.size()) + protocol;
 

@@ -11,6 +11,7 @@
 #include "io/loop.h"
 #include "io/stream.h"
 #include "tls/certificate.h"
+#include "tls/challenge_certificates.h"
 #include "tls/ticket_keys.h"
 #include "tls/tls_stream.h"
 #include "tls/trust_store.h"
@@ -41,7 +42,8 @@ struct ServerSettings {
   std::vector<Version> versions = {};     // instead of the profile's, if any
   std::vector<std::string> ciphers = {};  // likewise, in OpenSSL's names, the preferred first
   std::vector<std::string> groups = {};   // likewise
-  std::shared_ptr<const TicketKeys> ticket_keys = nullptr;  // null: no tickets
+  std::shared_ptr<const TicketKeys> ticket_keys = nullptr;            // null: no tickets
+  std::shared_ptr<const ChallengeCertificates> challenges = nullptr;  // null: none ever
 };
 
 /// What is wrong with settings.

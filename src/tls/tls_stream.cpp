@@ -5,6 +5,7 @@
 #include <cstring>
 #include <optional>
 
+#include "tls/challenge_certificates.h"
 #include "tls/openssl.h"
 #include "tls/peer_identity.h"
 #include "tls/tls_stream_parts.h"
@@ -154,7 +155,7 @@ void TlsStream::settle_security() {
   unsigned length = 0;
   SSL_get0_alpn_selected(ssl_, &protocol, &length);
   std::string_view selected(reinterpret_cast<const char*>(protocol), length);
-  for (std::string_view known : {"http/1.1", "h2"})
+  for (std::string_view known : {std::string_view("http/1.1"), std::string_view("h2"), kChallengeProtocol})
     if (selected == known) security_.protocol = known;
   security_.resumed = SSL_session_reused(ssl_);
   if (!client_) security_.peer = verified_peer(ssl_);

@@ -33,6 +33,9 @@ class TlsStream final : public io::Stream, private io::Stream::Observer {
   /// What it will carry is not named by ALPN: none of the client's protocols is chosen, and none refused.
   void ignore_protocols() { ignores_protocols_ = true; }
   bool ignores_protocols() const { return ignores_protocols_; }
+  /// The handshake is a CA's look at a challenge: kChallengeProtocol is chosen.
+  void answer_challenge() { answers_challenge_ = true; }
+  bool answers_challenge() const { return answers_challenge_; }
   /// As a client, before the handshake: whatever its context offers by ALPN, this one does not.
   void offer_no_protocol();
   /// For whoever takes part in the handshake.
@@ -107,6 +110,7 @@ class TlsStream final : public io::Stream, private io::Stream::Observer {
   bool client_ = false;
   bool established_ = false;
   bool ignores_protocols_ = false;
+  bool answers_challenge_ = false;
   bool ended_ = false;       // the peer's close_notify has come
   bool broken_ = false;      // no more can be read; `read_error_` says why
   bool shut_ = false;        // our close_notify is encrypted

@@ -61,7 +61,8 @@ class Opening final : public http::Connection {
     }
     if (tls_ && (!plan_ || plan_->terminates)) {
       bool secured = co_await secure();
-      co_return secured;
+      // A CA has seen what it came for (RFC 8737, section 3).
+      co_return secured && stream_->security()->protocol != tls::kChallengeProtocol;
     }
     co_return true;
   }

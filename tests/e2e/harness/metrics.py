@@ -24,9 +24,9 @@ class Metrics:
     def names(self):
         return {name for name, _, _ in self.samples} | set(self.types)
 
-    def find(self, name, **labels):
+    def find(self, name, /, **labels):
         return [(have, value) for sample, have, value in self.samples
                 if sample == name and all(have.get(key) == wanted for key, wanted in labels.items())]
 
-    def sum(self, name, **labels):
+    def sum(self, name, /, **labels):
         return sum(value for _, value in self.find(name, **labels))
