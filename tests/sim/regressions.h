@@ -35,6 +35,7 @@ inline constexpr Regression kRegressions[] = {
     {9538, "a reload while the inspector looks at listeners"},
     {10864, "a pooled connection's time ran out just as the inspector counted"},
     {17003, "the last words of a TLS stream were still lent when the world ended"},
+    {21039, "an upstream's noise came just as its connection was taken for a request"},
     {20887, "an event for bytes that had been read in the same turn woke an idle connection"},
 };
 
