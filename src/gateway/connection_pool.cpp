@@ -109,10 +109,13 @@ io::Task<io::Result<http::ClientExchange*>> ConnectionPool::start_on_shared(http
 /// Belongs to nobody who waits: it goes on when the request that began it is gone.
 io::Task<> ConnectionPool::open_shared(Duration timeout, http::Limits limits) {
   ++opening_;
+  const Instant began = loop_.now();
   auto stream = co_await open_any(token_, timeout, Wish{});
   --opening_;
   if (!stream) {
-    tell_waiters(&stream.error());
+    // Who came later has not had its time yet.
+    size_t left = tell_waiters(stream.error(), token_.cancelled() ? kNever : began);
+    if (left > 0) scope_.spawn(open_shared(timeout, limits));
     co_return;
   }
   if (speaks_http2(**stream)) {
@@ -124,7 +127,7 @@ io::Task<> ConnectionPool::open_shared(Duration timeout, http::Limits limits) {
     take_back(connection);
     keep(connection);
   }
-  tell_waiters(nullptr);
+  tell_waiters();
 }
 
 void ConnectionPool::share(std::unique_ptr<io::Stream> stream, const http::Limits& limits) {
@@ -141,16 +144,30 @@ UpstreamConnection& ConnectionPool::lend(std::unique_ptr<io::Stream> stream, con
   return *connection;
 }
 
-/// With an error those are told for whom no other connection is being opened.
-void ConnectionPool::tell_waiters(const io::Error* error) {
-  size_t others = error ? opening_ * shared_.usual_room() : 0;
-  size_t number = 0;
-  waiters_.for_each([&](Waiter& waiter) {
-    if (number++ < others) return;
-    if (error) waiter.error = *error;
+void ConnectionPool::tell_waiters() {
+  waiters_.for_each([](Waiter& waiter) {
     waiter.told = true;
     waiter.signal.tell();
   });
+}
+
+/// Tells those who have waited since `until` or before, and for whom no other connection is being opened. How
+/// many are left of the others for whom none is.
+size_t ConnectionPool::tell_waiters(const io::Error& error, Instant until) {
+  size_t others = opening_ * shared_.usual_room();
+  size_t number = 0;
+  size_t left = 0;
+  waiters_.for_each([&](Waiter& waiter) {
+    if (number++ < others || waiter.told) return;
+    if (waiter.since > until) {
+      ++left;
+      return;
+    }
+    waiter.error = error;
+    waiter.told = true;
+    waiter.signal.tell();
+  });
+  return left;
 }
 
 void ConnectionPool::close() {

@@ -111,8 +111,9 @@ class ConnectionPool final : private io::Timer {
   friend class UpstreamConnection;
   /// A request that waits for a connection which several will share.
   struct Waiter : ListHook {
-    explicit Waiter(io::Loop& loop) : signal(loop) {}
+    explicit Waiter(io::Loop& loop) : signal(loop), since(loop.now()) {}
     http::h2::Signal signal;
+    const Instant since;
     std::optional<io::Error> error;
     bool told = false;
   };
@@ -128,7 +129,8 @@ class ConnectionPool final : private io::Timer {
   UpstreamConnection& lend(std::unique_ptr<io::Stream> stream, const Wish& wish);
   void log_failure(const tls::HandshakeError& error);
   io::Task<> open_shared(Duration timeout, http::Limits limits);
-  void tell_waiters(const io::Error* error);
+  void tell_waiters();
+  size_t tell_waiters(const io::Error& error, Instant until);
   io::Task<io::Result<std::unique_ptr<io::Stream>>> open(io::Address address, io::CancelToken& token,
                                                          Wish wish);
   io::Task<io::Result<std::unique_ptr<io::Stream>>> secure(std::unique_ptr<io::Stream> stream,

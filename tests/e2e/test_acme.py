@@ -25,7 +25,7 @@ apis:
 """
 
 
-def _serve(t, challenge="http-01", domains="[shop.test, www.shop.test]", more="", reject_nonces=30):
+def _serve(t, challenge="http-01", domains="[shop.test, www.shop.test]", more="", reject_nonces=15):
     http, https = ports.free_port(), ports.free_port()
     pebble = Pebble(t, http, https, reject_nonces)
     state = os.path.join(t.new_folder("state"), "sluice-state")

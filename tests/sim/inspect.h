@@ -37,7 +37,9 @@ class Inspector {
     bool open = true;
     Instant ended{};
   };
-  void check_gauges(const Clients& clients, const Upstreams& upstreams);
+  void check_gauges(const Clients& clients);
+  std::string wrong_pools(const Upstreams& upstreams);
+  io::Task<> check_pools(const Upstreams& upstreams, Duration latency);
   io::Task<> check_listener(uint16_t port, bool wanted);
   io::Task<> check_status();
   /// The status port's answer, head and all; empty: there was none.

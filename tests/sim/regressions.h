@@ -30,6 +30,12 @@ inline constexpr Regression kRegressions[] = {
     {4876, "a request that a stall held back, beside HTTP/2: 408 is no wrong answer to it"},
     {5090, "a key that was taken away while its call was made, under a route of the configuration before"},
     {6893, "a client that stalls in a body behind an answer that ended its connection"},
+    {7085, "a request that joined the opening of another one's connection had that one's time to connect"},
+    {9475, "a reload while the inspector asks /readyz"},
+    {9538, "a reload while the inspector looks at listeners"},
+    {10864, "a pooled connection's time ran out just as the inspector counted"},
+    {17003, "the last words of a TLS stream were still lent when the world ended"},
+    {21039, "an upstream's noise came just as its connection was taken for a request"},
     {20887, "an event for bytes that had been read in the same turn woke an idle connection"},
 };
 

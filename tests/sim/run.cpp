@@ -269,8 +269,10 @@ void Run::check_world_empty() {
     upstream->stop();
     upstream->cancel_all();
   }
-  world_.run_until([this] {
-    return scope_.active() == 0 &&
+  // What a closed stream over TLS still has to say is lent until it is out, or out of time.
+  auto clean = [](io::SimLoop* loop) { return loop->buffers().lent() == 0; };
+  world_.run_until([this, clean] {
+    return scope_.active() == 0 && clean(&upstream_loop_) && std::ranges::all_of(client_loops_, clean) &&
            std::ranges::all_of(upstreams_, [](const auto& upstream) { return upstream->active() == 0; });
   });
 }

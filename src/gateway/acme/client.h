@@ -47,7 +47,7 @@ struct Order {
 /// One conversation. Everything that comes is bounded, and every URL must be one of `https`.
 class Client {
  public:
-  static constexpr int kMostNonces = 4;  // tries of one request, when the CA says that its nonce was bad
+  static constexpr int kMostNonces = 8;  // tries of one request, when the CA says that its nonce was bad
 
   Client(io::Loop& loop, io::Resolver& resolver, std::shared_ptr<const tls::ClientContext> tls,
          const AccountKey& key, io::CancelToken& token)

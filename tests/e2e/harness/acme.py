@@ -15,7 +15,7 @@ from harness.tls import Authority
 class Pebble:
     """A CA that looks for names at 127.0.0.1, at `http_port` and `tls_port`."""
 
-    def __init__(self, t, http_port, tls_port, reject_nonces=30, name="pebble"):
+    def __init__(self, t, http_port, tls_port, reject_nonces=15, name="pebble"):
         self.folder = t.new_folder(name)
         authority = Authority(self.folder, "directory")
         cert, key = authority.issue("pebble", "localhost", "IP:127.0.0.1")
