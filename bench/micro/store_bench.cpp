@@ -29,7 +29,7 @@ BENCHMARK(rate_key)->Arg(10)->Arg(40);
 void rate_take_one_key(benchmark::State& state) {
   static RateTable table(1);
   RateKey key = table.key(1, "a");
-  GcraLimit limit = GcraLimit::of(1'000'000, std::chrono::seconds(1), 1'000'000);
+  RateRule limit = RateRule::of(1'000'000, std::chrono::seconds(1), 1'000'000);
   Instant now = kStart;
   for (auto _ : state) {
     now += std::chrono::microseconds(1);
@@ -41,7 +41,7 @@ BENCHMARK(rate_take_one_key)->Threads(1)->Threads(2);
 void rate_refuse_one_key(benchmark::State& state) {
   RateTable table(1);
   RateKey key = table.key(1, "a");
-  GcraLimit limit = GcraLimit::of(1, std::chrono::hours(1), 1);
+  RateRule limit = RateRule::of(1, std::chrono::hours(1), 1);
   for (auto _ : state) benchmark::DoNotOptimize(table.take(key, limit, kStart));
 }
 BENCHMARK(rate_refuse_one_key);
@@ -50,7 +50,7 @@ BENCHMARK(rate_refuse_one_key);
 void rate_take_many_keys(benchmark::State& state) {
   auto many = static_cast<size_t>(state.range(0));
   RateTable table(1);
-  GcraLimit limit = GcraLimit::of(1'000'000, std::chrono::hours(1), 1'000'000);
+  RateRule limit = RateRule::of(1'000'000, std::chrono::hours(1), 1'000'000);
   std::vector<RateKey> keys;
   for (size_t i = 0; i < many; ++i) {
     keys.push_back(table.key(i, "address"));

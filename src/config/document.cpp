@@ -214,28 +214,6 @@ const Struct<Api>& Api::schema() {
   return schema;
 }
 
-const Struct<Credential>& Credential::schema() {
-  static const auto schema =
-      Struct<Credential>("credential", "What a consumer proves itself with.")
-          .field("api_key", &Credential::api_key, "A key, as the `api_key` policy looks for it.")
-          .secret()
-          .check([](const Credential& credential, const Node& node, Reader& reader) {
-            if (!credential.api_key)
-              reader.error(node, "missing-key", "a credential needs its kind: `api_key`");
-            if (credential.api_key && credential.api_key->empty())
-              reader.error(*node.find("api_key"), "invalid-value", "a key must not be empty");
-          });
-  return schema;
-}
-
-const Struct<Consumer>& Consumer::schema() {
-  static const auto schema = Struct<Consumer>("consumer", "Somebody who calls APIs.")
-                                 .field("groups", &Consumer::groups, "The groups it is in.")
-                                 .field("roles", &Consumer::roles, "The roles it has.")
-                                 .field("credentials", &Consumer::credentials, "What it proves itself with.");
-  return schema;
-}
-
 const Struct<Document>& Document::schema() {
   static const auto schema =
       Struct<Document>("document", "The configuration of a Sluice gateway.")
@@ -258,6 +236,8 @@ const Struct<Document>& Document::schema() {
           .names()
           .field("policies", &Document::policies, "Policies that every request passes, in this order.")
           .field("apis", &Document::apis, "What is served, by name.")
+          .names()
+          .field("plans", &Document::plans, "What subscriptions allow, by name.")
           .names()
           .field("consumers", &Document::consumers, "Who calls, by name.")
           .names();

@@ -384,7 +384,24 @@ struct Api {
   static const Struct<Api>& schema();
 };
 
-// --- consumers ---
+// --- plans and consumers ---
+
+enum class RateAlgorithm : uint8_t { kGcra, kFixedWindow };
+
+struct PlanLimit {
+  Rate rate;
+  std::optional<uint64_t> burst;
+  RateAlgorithm algorithm = RateAlgorithm::kGcra;
+  Origin origin;
+  static const Struct<PlanLimit>& schema();
+};
+
+/// What a subscription allows.
+struct Plan {
+  std::vector<PlanLimit> limits;  // all hold; empty: as much as comes
+  Origin origin;
+  static const Struct<Plan>& schema();
+};
 
 struct Credential {
   std::optional<std::string> api_key;
@@ -392,10 +409,19 @@ struct Credential {
   static const Struct<Credential>& schema();
 };
 
+/// A consumer's right to an API, under a plan.
+struct Subscription {
+  std::string api;
+  std::string plan;
+  Origin origin;
+  static const Struct<Subscription>& schema();
+};
+
 struct Consumer {
   std::vector<std::string> groups;
   std::vector<std::string> roles;
   std::vector<Credential> credentials;
+  std::vector<Subscription> subscriptions;  // at most one of an API
   Origin origin;
   static const Struct<Consumer>& schema();
 };
@@ -413,6 +439,7 @@ struct Document {
   Map<PolicyList> chains;
   PolicyList policies;
   Map<Api> apis;
+  Map<Plan> plans;
   Map<Consumer> consumers;
 
   WallTime loaded_at{};                 // filled in by the loader, as the next one

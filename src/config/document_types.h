@@ -49,6 +49,12 @@ struct EnumTraits<ErrorFormat> {
   static constexpr EnumName<ErrorFormat> kNames[] = {{"problem", ErrorFormat::kProblem}};
 };
 template <>
+struct EnumTraits<RateAlgorithm> {
+  static constexpr EnumName<RateAlgorithm> kNames[] = {{"gcra", RateAlgorithm::kGcra},
+                                                       {"fixed_window", RateAlgorithm::kFixedWindow},
+                                                       {"sliding_window", {}, true}};
+};
+template <>
 struct EnumTraits<UpstreamProtocol> {
   static constexpr EnumName<UpstreamProtocol> kNames[] = {{"auto", UpstreamProtocol::kAuto},
                                                           {"h1", UpstreamProtocol::kH1},

@@ -154,6 +154,7 @@ class Loader {
     merge_map("stream", streams_, whole.streams, nodes_.streams, part.streams, root.find("streams"));
     merge_map("chain", chains_, whole.chains, nodes_.chains, part.chains, root.find("chains"));
     merge_map("API", apis_, whole.apis, nodes_.apis, part.apis, root.find("apis"));
+    merge_map("plan", plans_, whole.plans, nodes_.plans, part.plans, root.find("plans"));
     merge_map("consumer", consumers_, whole.consumers, nodes_.consumers, part.consumers,
               root.find("consumers"));
   }
@@ -201,6 +202,7 @@ class Loader {
   Places streams_;
   Places chains_;
   Places apis_;
+  Places plans_;
   Places consumers_;
 };
 

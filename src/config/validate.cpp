@@ -319,7 +319,29 @@ class Validator {
           error(member_or(item_or(list, j), "api_key"), "duplicate-credential",
                 "this key already belongs to the consumer `" + std::string(first->second) + "`");
       }
+      check_subscriptions(consumer, member_or(*nodes_.consumers[i], "subscriptions"));
     }
+  }
+
+  void check_subscriptions(const Consumer& consumer, const Node& list) {
+    std::unordered_set<std::string_view> apis;
+    for (size_t i = 0; i < consumer.subscriptions.size(); ++i) {
+      const Subscription& subscription = consumer.subscriptions[i];
+      const Node& node = item_or(list, i);
+      check_entry("API", document_.apis, subscription.api, member_or(node, "api"));
+      check_entry("plan", document_.plans, subscription.plan, member_or(node, "plan"));
+      if (!apis.insert(subscription.api).second)
+        error(member_or(node, "api"), "duplicate-subscription",
+              "this consumer has a subscription to `" + subscription.api + "` already");
+    }
+  }
+
+  template <class T>
+  void check_entry(const std::string& kind, const Map<T>& map, const std::string& name, const Node& at) {
+    NameList names;
+    for (const auto& entry : map) names.push_back(entry.first);
+    if (std::ranges::find(names, name) != names.end()) return;
+    error(at, "unknown-" + kind, "there is no " + kind + " `" + name + "`" + suggest(name, names));
   }
 
   std::string place(const Origin& origin) const { return diagnostics_.sources().describe(origin); }

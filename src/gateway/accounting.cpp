@@ -136,6 +136,7 @@ telemetry::AccessRecord Worker::record_of(Exchange& exchange) const {
     record.consumer = exchange.identity->consumer;
     record.credential = exchange.identity->credential;
   }
+  record.plan = exchange.plan_name;
   if (exchange.grpc_status) record.grpc_status = static_cast<uint8_t>(*exchange.grpc_status);
   record.dry_run = exchange.dry_run;
   record.upstream = exchange.upstream.upstream;

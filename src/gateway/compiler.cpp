@@ -71,6 +71,7 @@ class Compilation {
   const Snapshot* previous_;
   config::Diagnostics& diagnostics_;
   ContentDigest gateway_digest_;
+  ContentDigest plans_digest_;
   UpstreamsByName upstreams_;
   std::unordered_map<std::string_view, ContentDigest> upstream_digests_;
   std::unordered_map<std::string_view, uint16_t> listeners_;
@@ -172,7 +173,9 @@ void Compilation::compile_settings(Snapshot& next) {
   }
 
   // All that every route inherits: what changes here changes them all.
-  gateway_digest_ = combine(digest_of_struct(gateway), digest_of_struct(document_.policies));
+  plans_digest_ = digest_of_struct(document_.plans);
+  gateway_digest_ =
+      combine(combine(digest_of_struct(gateway), digest_of_struct(document_.policies)), plans_digest_);
 }
 
 void Compilation::compile_upstreams() {
@@ -401,9 +404,11 @@ std::shared_ptr<const Policy> Compilation::build_policy(const config::PolicyEntr
   entry.schema_of_config->write(entry.config.get(), json);
   ContentDigest digest = combine(digest_of(identity), digest_of(json.text()));
   if (entry.dry_run) digest = combine(digest, {1, 1});
+  if (type.reads_plans) digest = combine(digest, plans_digest_);
   std::weak_ptr<const Policy>& known = compiler_.known_policies_[digest];
   if (auto policy = known.lock()) return policy;
-  auto built = type.build(entry.config.get(), {services_, entry.id, identity, entry.dry_run});
+  auto built =
+      type.build(entry.config.get(), {services_, entry.id, identity, entry.dry_run, document_.plans});
   if (!built) {
     diagnostics_.error(entry.origin, "policy", fmt::format("`{}`: {}", entry.type, built.error()));
     return nullptr;
@@ -446,7 +451,11 @@ CompiledCredentials Compilation::compile_credentials() {
   CompiledCredentials compiled;
   for (const auto& [name, consumer] : document_.consumers) {
     auto number = static_cast<uint32_t>(compiled.consumers.size());
-    compiled.consumers.push_back(store::Consumer::of(name, consumer.groups, consumer.roles));
+    std::vector<store::Subscription> subscriptions;
+    for (const config::Subscription& each : consumer.subscriptions)
+      subscriptions.push_back({each.api, each.plan});
+    compiled.consumers.push_back(
+        store::Consumer::of(name, consumer.groups, consumer.roles, std::move(subscriptions)));
     for (const config::Credential& credential : consumer.credentials) {
       if (!credential.api_key) continue;
       // The loader has seen to it that no two are the same.

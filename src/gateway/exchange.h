@@ -66,6 +66,8 @@ class Exchange {
   Match match;
   /// Who is calling, once a policy has found out; null: nobody known.
   const store::Identity* identity = nullptr;
+  /// Under which plan, once a policy has found out; lives as long as the exchange's route plan.
+  std::string_view plan_name;
   UpstreamRecord upstream;
   const Speech speech;
   /// How the gRPC call that this is, for the client or towards the upstream, has ended; nothing: it is none,

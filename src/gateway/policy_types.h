@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/document.h"
 #include "config/policy_entry.h"
 #include "gateway/policy.h"
 #include "gateway/services.h"
@@ -23,6 +24,7 @@ struct PolicyContext {
   /// and across reloads (contract, "Chains").
   std::string_view identity;
   bool dry_run = false;
+  const config::Map<config::Plan>& plans;  // of the document, for types that say `reads_plans`
 };
 
 /// A way into an API that a policy brings. It belongs to the route that a POST to `call` takes, and has that
@@ -45,6 +47,8 @@ struct PolicyType {
                                                                      const PolicyContext&);
   /// It can answer a request. One that cannot does nothing in a dry run.
   bool decides = false;
+  /// It is built anew when the document's plans change.
+  bool reads_plans = false;
   /// It can find out who is calling.
   bool identifies = false;
   /// It wants to know who is calling: what to say when nothing before it can find out; null: it does not.

@@ -2,6 +2,7 @@
 
 #include "policies/access/api_key/api_key.h"
 #include "policies/traffic/rate_limit/rate_limit.h"
+#include "policies/traffic/subscription/subscription.h"
 #include "policies/traffic/websocket/websocket.h"
 #include "policies/transform/grpc_transcode/grpc_transcode.h"
 #include "policies/transform/grpc_web/grpc_web.h"
@@ -21,6 +22,7 @@ const gateway::PolicyType* const kTypes[] = {
     &RateLimit::type(),      //
     &RequestId::type(),      //
     &Rewrite::type(),        //
+    &Subscription::type(),   //
     &WebSocket::type(),      //
 };
 

@@ -18,13 +18,14 @@ PublicPrefix PublicPrefix::of(std::string_view secret) {
   return prefix;
 }
 
-Consumer Consumer::of(std::string name, std::vector<std::string> groups, std::vector<std::string> roles) {
+Consumer Consumer::of(std::string name, std::vector<std::string> groups, std::vector<std::string> roles,
+                      std::vector<Subscription> subscriptions) {
   std::string text;
   for (const std::string& group : groups) {
     if (!text.empty()) text += ", ";
     text += group;
   }
-  return {std::move(name), std::move(groups), std::move(roles), std::move(text)};
+  return {std::move(name), std::move(groups), std::move(roles), std::move(text), std::move(subscriptions)};
 }
 
 Identity Identity::copy(const Credential& credential, Arena& arena) {
@@ -35,9 +36,20 @@ Identity Identity::copy(const Credential& credential, Arena& arena) {
     std::ranges::transform(consumer.roles, roles.begin(),
                            [&](const std::string& r) { return arena.copy(r); });
   }
+  std::span<Subscribed> subscriptions;
+  if (!consumer.subscriptions.empty()) {
+    subscriptions = arena.allocate_array<Subscribed>(consumer.subscriptions.size());
+    std::ranges::transform(consumer.subscriptions, subscriptions.begin(), [&](const Subscription& each) {
+      return Subscribed{arena.copy(each.api), arena.copy(each.plan)};
+    });
+  }
   std::string_view digest(reinterpret_cast<const char*>(credential.digest.words.data()), 16);
-  return {arena.copy(consumer.name), arena.copy(consumer.groups_text), arena.copy(credential.prefix.view()),
-          arena.copy(digest), roles};
+  return {arena.copy(consumer.name),
+          arena.copy(consumer.groups_text),
+          arena.copy(credential.prefix.view()),
+          arena.copy(digest),
+          roles,
+          subscriptions};
 }
 
 /// Open-addressed, linear probing. A slot is a record's address with 16 bits of its digest in front, so that

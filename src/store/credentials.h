@@ -36,14 +36,23 @@ class PublicPrefix {
   std::array<char, kLength> text_{};
 };
 
+/// A consumer's right to an API, under a plan; both by name.
+struct Subscription {
+  std::string api;
+  std::string plan;
+  friend bool operator==(const Subscription&, const Subscription&) = default;
+};
+
 /// Whom a credential belongs to. Immutable; a reload makes a new one if anything of it changed.
 struct Consumer {
   std::string name;
   std::vector<std::string> groups;
   std::vector<std::string> roles;
   std::string groups_text;  // the groups, joined by ", ", as X-Consumer-Groups shows them
+  std::vector<Subscription> subscriptions;
 
-  static Consumer of(std::string name, std::vector<std::string> groups, std::vector<std::string> roles);
+  static Consumer of(std::string name, std::vector<std::string> groups, std::vector<std::string> roles,
+                     std::vector<Subscription> subscriptions = {});
   friend bool operator==(const Consumer&, const Consumer&) = default;
 };
 
@@ -61,6 +70,11 @@ struct Identity {
   std::string_view credential;      // its public prefix
   std::string_view credential_key;  // tells credentials apart, reveals nothing: a part of its keyed digest
   std::span<const std::string_view> roles;
+  struct Subscribed {
+    std::string_view api;
+    std::string_view plan;
+  };
+  std::span<const Subscribed> subscriptions = {};
 
   static Identity copy(const Credential& credential, Arena& arena);
 };

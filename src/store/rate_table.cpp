@@ -39,13 +39,22 @@ uint64_t to_nanoseconds(Instant now) { return static_cast<uint64_t>(nanoseconds(
 
 }  // namespace
 
-GcraLimit GcraLimit::of(uint64_t count, Duration period, uint64_t burst) {
+RateRule RateRule::of(uint64_t count, Duration period, uint64_t burst) {
   assert(count > 0 && period > Duration::zero() && burst > 0);
   auto whole = static_cast<uint64_t>(nanoseconds(period));
   auto most = static_cast<uint64_t>(nanoseconds(kMaxTolerance));
   uint64_t interval = std::clamp<uint64_t>(whole / count + (whole % count != 0), 1, most);
   burst = std::min(burst, most / interval);
   return {Duration(interval), Duration(interval * burst)};
+}
+
+RateRule RateRule::fixed_window(uint64_t count, Duration period) {
+  assert(count > 0 && period > Duration::zero());
+  auto whole = static_cast<uint64_t>(nanoseconds(period));
+  count = std::min(count, whole);
+  // Rounded down: all of them fit into the window.
+  uint64_t interval = whole / count;
+  return {Duration(interval), Duration(interval * count), period};
 }
 
 /// Walks the slots that a key may use, in the one order that all threads share.
@@ -114,12 +123,32 @@ size_t RateTable::reserved_bytes() const {
   return bytes;
 }
 
+/// What was spent stands behind the end of the window, so that the slot is live until then; an instant of an
+/// earlier window says that nothing was.
+RateDecision RateTable::decide_in_window(uint64_t tat, const RateRule& rule, uint64_t at, uint32_t cost,
+                                         uint64_t& next) {
+  auto interval = static_cast<uint64_t>(nanoseconds(rule.interval));
+  auto tolerance = static_cast<uint64_t>(nanoseconds(rule.tolerance));
+  auto window = static_cast<uint64_t>(nanoseconds(rule.window));
+  uint64_t end = at - at % window + window;
+  uint64_t spent = std::min(tat > end ? tat - end : 0, tolerance);
+  uint64_t room = tolerance - spent;
+  uint64_t need;
+  bool fits_never = __builtin_mul_overflow(interval, uint64_t{cost}, &need) || need > tolerance;
+  if (!fits_never && need <= room) {
+    next = end + spent + need;
+    return {true, (room - need) / interval, Duration(end - at), Duration::zero()};
+  }
+  return {false, room / interval, Duration(end - at), fits_never ? Duration::max() : Duration(end - at)};
+}
+
 /// GCRA: allowed if the TAT, moved on by the cost, is at most the tolerance ahead of now. `next` is that TAT.
-RateDecision RateTable::decide(uint64_t tat, const GcraLimit& limit, Instant now, uint32_t cost,
+RateDecision RateTable::decide(uint64_t tat, const RateRule& limit, Instant now, uint32_t cost,
                                uint64_t& next) {
   auto interval = static_cast<uint64_t>(nanoseconds(limit.interval));
   auto tolerance = static_cast<uint64_t>(nanoseconds(limit.tolerance));
   uint64_t at = to_nanoseconds(now);
+  if (limit.window > Duration::zero()) return decide_in_window(tat, limit, at, cost, next);
   uint64_t ahead = tat > at ? tat - at : 0;
   uint64_t room = tolerance > ahead ? tolerance - ahead : 0;
   uint64_t need;
@@ -154,7 +183,7 @@ RateTable::Found RateTable::find(const RateKey& key, Instant now) const {
   return oldest;
 }
 
-RateDecision RateTable::take(const RateKey& key, const GcraLimit& limit, Instant now, uint32_t cost) {
+RateDecision RateTable::take(const RateKey& key, const RateRule& limit, Instant now, uint32_t cost) {
   for (;;) {
     Found found = find(key, now);
     uint64_t next;
@@ -176,7 +205,7 @@ RateDecision RateTable::take(const RateKey& key, const GcraLimit& limit, Instant
   }
 }
 
-RateDecision RateTable::peek(const RateKey& key, const GcraLimit& limit, Instant now, uint32_t cost) const {
+RateDecision RateTable::peek(const RateKey& key, const RateRule& limit, Instant now, uint32_t cost) const {
   Found found = find(key, now);
   uint64_t tat = found.slot && is_tat(found.word) ? found.word : kUntouched;
   uint64_t next;
@@ -184,7 +213,7 @@ RateDecision RateTable::peek(const RateKey& key, const GcraLimit& limit, Instant
   if (decision.allowed) {
     Duration need = limit.interval * cost;
     decision.remaining += cost;
-    decision.reset_after -= need;
+    if (limit.window == Duration::zero()) decision.reset_after -= need;
   }
   return decision;
 }

@@ -1,5 +1,6 @@
 // The state of every rate limit of the process: one table that all workers share, exact across them, without
-// a lock and with a fixed ceiling of memory. Algorithm: GCRA (ITU-T I.371), which needs one instant a key.
+// a lock and with a fixed ceiling of memory. Algorithms: GCRA (ITU-T I.371) and
+// fixed windows, which need one instant a key.
 #pragma once
 
 #include <atomic>
@@ -18,21 +19,25 @@ struct RateKey {
   uint64_t place;        // where to look
 };
 
-/// A rate as GCRA sees it. `100/1m` with a burst of 100: a full bucket of 100, one comes back every 600 ms.
-struct GcraLimit {
+/// A rate as it is counted. By GCRA `100/1m` with a burst of 100 is a full bucket of 100, to which one comes
+/// back every 600 ms; in fixed windows 100 from each minute of the clock to the next.
+struct RateRule {
   Duration interval;   // time that one request costs; at least 1 ns
   Duration tolerance;  // burst * interval: how far ahead of now a key may have spent
+  Duration window{};   // not zero: fixed windows, each with `tolerance` to spend; at least that long
 
   /// `count` a `period`, at most `burst` at once; all at least 1. The interval is rounded up, so that the
   /// rate is never exceeded; the product of interval and burst is capped at kMaxTolerance.
-  static GcraLimit of(uint64_t count, Duration period, uint64_t burst);
+  static RateRule of(uint64_t count, Duration period, uint64_t burst);
+  /// `count` in each window of `period`; of more than one a nanosecond, one a nanosecond.
+  static RateRule fixed_window(uint64_t count, Duration period);
   static constexpr Duration kMaxTolerance = std::chrono::hours(24 * 366 * 10);
 };
 
 struct RateDecision {
   bool allowed;
   uint64_t remaining;    // requests of cost 1 that would be allowed right now, after this one
-  Duration reset_after;  // until the full burst is there again
+  Duration reset_after;  // until the full burst is there again, or the window ends
   Duration retry_after;  // 0 when allowed; when refused, until this cost fits; Duration::max(): it never fits
 };
 
@@ -63,10 +68,10 @@ class RateTable {
   RateKey key(uint64_t limit_identity, std::string_view text) const;
 
   /// Asks for `cost` at `now` (not negative) and takes it if allowed. A refused request changes nothing.
-  RateDecision take(const RateKey& key, const GcraLimit& limit, Instant now, uint32_t cost = 1);
+  RateDecision take(const RateKey& key, const RateRule& limit, Instant now, uint32_t cost = 1);
   /// What `take` would find, with nothing taken: `allowed` and `retry_after` are for `cost`, `remaining` is
   /// before it.
-  RateDecision peek(const RateKey& key, const GcraLimit& limit, Instant now, uint32_t cost = 1) const;
+  RateDecision peek(const RateKey& key, const RateRule& limit, Instant now, uint32_t cost = 1) const;
 
   /// Live keys that had to make room for others.
   uint64_t evictions() const { return evictions_.load(std::memory_order_relaxed); }
@@ -85,10 +90,11 @@ class RateTable {
   };
   class Probe;
   struct Found;
+  static RateDecision decide_in_window(uint64_t tat, const RateRule& rule, uint64_t at, uint32_t cost,
+                                       uint64_t& next);
   enum class Insertion : uint8_t { kDone, kAgain };
 
-  static RateDecision decide(uint64_t tat, const GcraLimit& limit, Instant now, uint32_t cost,
-                             uint64_t& next);
+  static RateDecision decide(uint64_t tat, const RateRule& limit, Instant now, uint32_t cost, uint64_t& next);
   Found find(const RateKey& key, Instant now) const;
   Insertion insert(const RateKey& key, Slot& victim, uint64_t seen, uint64_t tat);
   /// Gives another thread's insertion a moment to end, then undoes it.

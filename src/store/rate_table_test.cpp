@@ -17,9 +17,48 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Instant kStart = Instant(1000s);
-const GcraLimit kHundredAMinute = GcraLimit::of(100, 1min, 100);
+const RateRule kHundredAMinute = RateRule::of(100, 1min, 100);
 
-TEST(GcraLimit, RoundsTheIntervalUpSoThatTheRateIsNeverExceeded) {
+// A window's worth from each boundary of the clock to the next, in one go or in many.
+TEST(RateTable, AFixedWindowEndsWithItsClock) {
+  RateTable table(1);
+  const RateRule rule = RateRule::fixed_window(10, 1min);
+  RateKey key = table.key(1, "a");
+  Instant window = Instant(60s * 20);
+  RateDecision first = table.take(key, rule, window + 59s);
+  EXPECT_TRUE(first.allowed);
+  EXPECT_EQ(first.remaining, 9u);
+  EXPECT_EQ(first.reset_after, 1s);
+  for (int i = 1; i < 10; ++i) EXPECT_TRUE(table.take(key, rule, window + 59s).allowed);
+  RateDecision refused = table.take(key, rule, window + 59s);
+  EXPECT_FALSE(refused.allowed);
+  EXPECT_EQ(refused.retry_after, 1s);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(table.take(key, rule, window + 60s).allowed) << "a new window";
+  EXPECT_FALSE(table.take(key, rule, window + 119s).allowed) << "nothing comes back within it";
+  EXPECT_TRUE(table.take(key, rule, window + 10min).allowed);
+  EXPECT_FALSE(table.take(key, rule, window + 10min, 10).allowed);
+  EXPECT_TRUE(table.take(key, rule, window + 10min, 9).allowed);
+  EXPECT_EQ(table.take(key, rule, window + 10min, 11).retry_after, Duration::max());
+  EXPECT_EQ(table.peek(table.key(1, "b"), rule, window).remaining, 10u);
+}
+
+// What is counted in a window is live until it ends, however little it is.
+TEST(RateTable, OtherKeysDoNotPushAWindowsCountOut) {
+  RateTable table(1, 16);
+  const RateRule rule = RateRule::fixed_window(2, 1h);
+  const RateRule brief = RateRule::of(1000, 1s, 1);
+  Instant now = Instant(1h);
+  EXPECT_TRUE(table.take(table.key(1, "a"), rule, now).allowed);
+  EXPECT_TRUE(table.take(table.key(1, "a"), rule, now).allowed);
+  for (int i = 0; i < 200; ++i) {
+    now += 10s;
+    table.take(table.key(2, std::to_string(i)), brief, now);
+  }
+  EXPECT_FALSE(table.take(table.key(1, "a"), rule, now).allowed);
+  EXPECT_EQ(table.evictions(), 0u);
+}
+
+TEST(RateRule, RoundsTheIntervalUpSoThatTheRateIsNeverExceeded) {
   struct Case {
     uint64_t count;
     Duration period;
@@ -32,10 +71,10 @@ TEST(GcraLimit, RoundsTheIntervalUpSoThatTheRateIsNeverExceeded) {
       {1, 24h, 1, 24h, 24h},
       {1, 1s, 5, 1s, 5s},
       {10'000'000'000, 1s, 10, 1ns, 10ns},  // more than one a nanosecond
-      {1, 1s, UINT64_MAX, 1s, GcraLimit::kMaxTolerance},
+      {1, 1s, UINT64_MAX, 1s, RateRule::kMaxTolerance},
   };
   for (const Case& c : cases) {
-    GcraLimit limit = GcraLimit::of(c.count, c.period, c.burst);
+    RateRule limit = RateRule::of(c.count, c.period, c.burst);
     EXPECT_EQ(limit.interval, c.interval) << c.count;
     EXPECT_EQ(limit.tolerance, c.tolerance) << c.count;
   }
@@ -64,7 +103,7 @@ TEST(RateTable, ABurstIsAllowedAtOnceAndComesBackEvenly) {  // contract, "Rates"
 TEST(RateTable, ARefusedRequestCostsNothing) {
   RateTable table(1);
   RateKey key = table.key(1, "a");
-  GcraLimit limit = GcraLimit::of(1, 1s, 1);
+  RateRule limit = RateRule::of(1, 1s, 1);
   EXPECT_TRUE(table.take(key, limit, kStart).allowed);
   for (int i = 0; i < 1000; ++i) EXPECT_FALSE(table.take(key, limit, kStart + 999ms).allowed);
   EXPECT_TRUE(table.take(key, limit, kStart + 1s).allowed);
@@ -87,7 +126,7 @@ TEST(RateTable, AtMost199InAnyMinuteWhateverTheDemand) {  // contract, "Rates"
 TEST(RateTable, ACostCountsAsThatManyRequests) {
   RateTable table(1);
   RateKey key = table.key(1, "a");
-  GcraLimit limit = GcraLimit::of(10, 1s, 10);
+  RateRule limit = RateRule::of(10, 1s, 10);
   EXPECT_EQ(table.take(key, limit, kStart, 7).remaining, 3u);
   RateDecision refused = table.take(key, limit, kStart, 5);
   EXPECT_FALSE(refused.allowed);
@@ -103,7 +142,7 @@ TEST(RateTable, ACostCountsAsThatManyRequests) {
 TEST(RateTable, PeekTakesNothing) {
   RateTable table(1);
   RateKey key = table.key(1, "a");
-  GcraLimit limit = GcraLimit::of(3, 3s, 3);
+  RateRule limit = RateRule::of(3, 3s, 3);
   EXPECT_EQ(table.peek(key, limit, kStart).remaining, 3u);
   EXPECT_EQ(table.peek(key, limit, kStart).reset_after, 0s);
   table.take(key, limit, kStart, 2);
@@ -119,7 +158,7 @@ TEST(RateTable, PeekTakesNothing) {
 
 TEST(RateTable, KeysOfDifferentLimitsAndTextsAreStrangers) {
   RateTable table(1);
-  GcraLimit limit = GcraLimit::of(1, 1h, 1);
+  RateRule limit = RateRule::of(1, 1h, 1);
   for (uint64_t identity : {1, 2, 3})
     for (std::string_view text : {"", "a", "b", "ab"})
       EXPECT_TRUE(table.take(table.key(identity, text), limit, kStart).allowed) << identity << text;
@@ -129,7 +168,7 @@ TEST(RateTable, KeysOfDifferentLimitsAndTextsAreStrangers) {
 TEST(RateTable, AnInstantThatGoesBackIsHarmless) {
   RateTable table(1);
   RateKey key = table.key(1, "a");
-  GcraLimit limit = GcraLimit::of(10, 1s, 2);
+  RateRule limit = RateRule::of(10, 1s, 2);
   EXPECT_TRUE(table.take(key, limit, kStart).allowed);
   EXPECT_TRUE(table.take(key, limit, kStart - 50ms).remaining == 0);
   EXPECT_FALSE(table.take(key, limit, kStart - 50ms).allowed);
@@ -147,8 +186,8 @@ TEST(RateTable, AgreesWithALeakyBucketOnRandomSequences) {
     Random random(seed);
     RateTable table(seed, 64);
     std::map<uint64_t, Bucket> model;
-    GcraLimit limit =
-        GcraLimit::of(1 + random.below(20), Duration(1 + random.below(2'000'000'000)), 1 + random.below(30));
+    RateRule limit =
+        RateRule::of(1 + random.below(20), Duration(1 + random.below(2'000'000'000)), 1 + random.below(30));
     Instant now = kStart;
     for (int step = 0; step < 3000; ++step) {
       now +=
@@ -180,7 +219,7 @@ TEST(RateTable, StaysExactWhileIdleSlotsAreReusedAndClocksDiffer) {
     Random random(seed);
     RateTable table(seed, 16);
     std::map<uint64_t, Instant> model;
-    GcraLimit limit = GcraLimit::of(4, 1s, 3);
+    RateRule limit = RateRule::of(4, 1s, 3);
     Instant time = kStart;
     for (int step = 0; step < 20'000; ++step) {
       time += Duration(random.below(400'000'000));  // some 8 live keys at a time
@@ -200,7 +239,7 @@ TEST(RateTable, StaysExactWhileIdleSlotsAreReusedAndClocksDiffer) {
 TEST(RateTable, HoldsAsManyLiveKeysAsItSays) {
   constexpr uint64_t kKeys = 30'000;
   RateTable table(1, kKeys);
-  GcraLimit limit = GcraLimit::of(1, 1h, 1);
+  RateRule limit = RateRule::of(1, 1h, 1);
   for (uint64_t i = 0; i < kKeys; ++i) ASSERT_TRUE(table.take(table.key(i, ""), limit, kStart).allowed);
   EXPECT_EQ(table.evictions(), 0u);
   for (uint64_t i = 0; i < kKeys; ++i) ASSERT_FALSE(table.take(table.key(i, ""), limit, kStart).allowed);
@@ -208,7 +247,7 @@ TEST(RateTable, HoldsAsManyLiveKeysAsItSays) {
 
 TEST(RateTable, WhenFullTheKeyNearestToItsFullBurstMakesRoom) {
   RateTable table(1, 16);
-  GcraLimit limit = GcraLimit::of(1, 1h, 10);
+  RateRule limit = RateRule::of(1, 1h, 10);
   RateKey hot = table.key(0, "hot");
   for (int i = 0; i < 10; ++i) table.take(hot, limit, kStart);
   for (uint64_t i = 1; i <= 1000; ++i) EXPECT_TRUE(table.take(table.key(i, ""), limit, kStart).allowed);
@@ -218,7 +257,7 @@ TEST(RateTable, WhenFullTheKeyNearestToItsFullBurstMakesRoom) {
 
 TEST(RateTable, AnIdleKeyMakesRoomWithoutCountingAsEvicted) {
   RateTable table(1, 16);
-  GcraLimit limit = GcraLimit::of(1, 1s, 1);
+  RateRule limit = RateRule::of(1, 1s, 1);
   Instant now = kStart;
   for (uint64_t i = 0; i < 1000; ++i, now += 1s)
     EXPECT_TRUE(table.take(table.key(i, ""), limit, now).allowed);
@@ -242,7 +281,7 @@ TEST(RateTable, ThreadsThatAskForOneKeyGetTheBurstAndNotOneMore) {
   for (uint64_t round = 0; round < 50; ++round) {
     RateTable table(round);
     RateKey key = table.key(1, "a");
-    GcraLimit limit = GcraLimit::of(1000, 1h, 1000);
+    RateRule limit = RateRule::of(1000, 1h, 1000);
     std::atomic<uint64_t> allowed = 0;
     together(4, [&](int) {
       uint64_t mine = 0;
@@ -256,7 +295,7 @@ TEST(RateTable, ThreadsThatAskForOneKeyGetTheBurstAndNotOneMore) {
 TEST(RateTable, NothingIsLostBetweenThreadsWhoseClocksDiffer) {
   RateTable table(1);
   RateKey key = table.key(1, "a");
-  GcraLimit limit = GcraLimit::of(1000, 1s, 100);
+  RateRule limit = RateRule::of(1000, 1s, 100);
   ASSERT_TRUE(table.take(key, limit, kStart, 100).allowed);
   std::atomic<uint64_t> allowed = 100;
   together(4, [&](int thread) {
@@ -277,7 +316,7 @@ TEST(RateTable, ANewKeyThatSeveralThreadsBringInIsStillOne) {
   constexpr uint64_t kKeys = 1500;
   constexpr int kThreads = 4;
   RateTable table(7, 2048);
-  GcraLimit limit = GcraLimit::of(1, 1s, 3);
+  RateRule limit = RateRule::of(1, 1s, 3);
   for (uint64_t round = 0; round < 60; ++round) {
     std::vector<std::atomic<uint32_t>> allowed(kKeys);
     Instant now = kStart + round * 10s;

@@ -1,8 +1,5 @@
 #include "policies/traffic/rate_limit/rate_limit.h"
 
-#include <fmt/format.h>
-
-#include "base/hash.h"
 #include "gateway/exchange.h"
 #include "gateway/worker.h"
 #include "http/syntax.h"
@@ -42,52 +39,38 @@ using gateway::Exchange;
 using gateway::Step;
 using Kind = RateKeyPart::Kind;
 
-constexpr gateway::Refusal kTooMany{429, "rate_limited", "Too many requests; try again later."};
-
-/// A day is as long as any client waits; what takes longer is told as that.
-uint64_t whole_seconds(Duration duration) {
-  constexpr auto kLongest = std::chrono::hours(24 * 366);
-  Duration bounded = std::min<Duration>(duration, kLongest);
-  return static_cast<uint64_t>(std::chrono::ceil<std::chrono::seconds>(bounded).count());
-}
-
-std::string_view number_text(uint64_t value, Arena& arena) {
-  char* to = arena.allocate_chars(20);
-  return {to, static_cast<size_t>(std::to_chars(to, to + 20, value).ptr - to)};
-}
-
 }  // namespace
 
 const config::Struct<RateLimitConfig>& RateLimitConfig::schema() {
   static const auto schema =
       config::Struct<RateLimitConfig>("rate_limit", "Limits how often a caller may ask; beyond it: 429.")
-          .field("rate", &RateLimitConfig::rate, "How many requests in which time, refilled evenly.")
+          .field("rate", &RateLimitConfig::rate, "How many requests in which time.")
           .required()
-          .field("burst", &RateLimitConfig::burst, "How many at once; the count of `rate` when left out.")
+          .field("burst", &RateLimitConfig::burst,
+                 "How many at once, by `gcra`; the count of `rate` when left out.")
           .range(1, 1e15)
           .unit("requests")
-          .field("algorithm", &RateLimitConfig::algorithm, "How it is counted.")
+          .field("algorithm", &RateLimitConfig::algorithm,
+                 "`gcra`: a full burst, then evenly; `fixed_window`: the count of `rate` in each period.")
           .field("key", &RateLimitConfig::key,
                  "Who shares one limit; a list joins them. `consumer` is the client's address where nobody "
                  "is known.")
           .one_or_many()
           .min_items(1)
           .field("cost", &RateLimitConfig::cost, "What one request counts.")
-          .range(1, 1e6);
+          .range(1, 1e6)
+          .check([](const RateLimitConfig& limit, const config::Node& node, config::Reader& reader) {
+            if (limit.burst && limit.algorithm != config::RateAlgorithm::kGcra)
+              reader.error(*node.find("burst"), "conflict", "a window has no `burst`: it is its `rate`");
+          });
   return schema;
 }
 
 RateLimit::RateLimit(const RateLimitConfig& configured, const gateway::PolicyContext& context)
-    : table_(context.services.rates),
-      limit_(store::GcraLimit::of(configured.rate.count, configured.rate.period,
-                                  configured.burst.value_or(configured.rate.count))),
-      identity_(hash64(
-          fmt::format("{} {} {}", context.identity, limit_.interval.count(), limit_.tolerance.count()))),
+    : limiter_(context.services.rates, configured.rate, configured.burst, configured.algorithm, context.id,
+               context.identity),
       cost_(configured.cost),
       parts_(configured.key),
-      quoted_id_(fmt::format("\"{}\"", context.id)),
-      policy_text_(fmt::format("{};q={};w={}", quoted_id_, configured.rate.count,
-                               whole_seconds(configured.rate.period))),
       limited_(context.services.metrics.limited(context.id)) {}
 
 std::string_view RateLimit::key_of(Exchange& exchange) const {
@@ -126,25 +109,19 @@ std::string_view RateLimit::key_of(Exchange& exchange) const {
 }
 
 Step RateLimit::on_request(Exchange& exchange) const {
-  store::RateKey key = table_.key(identity_, key_of(exchange));
-  auto* decision = exchange.arena.make<store::RateDecision>(table_.take(key, limit_, exchange.now(), cost_));
+  auto* decision =
+      exchange.arena.make<store::RateDecision>(limiter_.take(key_of(exchange), exchange.now(), cost_));
   exchange.state<store::RateDecision>() = decision;
   if (decision->allowed) return Step::next();
   exchange.worker.metrics().add(limited_);
-  Step refused = exchange.refuse(kTooMany);
-  uint64_t seconds = std::max<uint64_t>(1, whole_seconds(decision->retry_after));
-  exchange.response.fields.add(http::FieldName::kRetryAfter, number_text(seconds, exchange.arena));
-  return refused;
+  return Limiter::refuse(exchange, *decision);
 }
 
 void RateLimit::on_response(Exchange& exchange) const {
   const auto* decision = exchange.state<store::RateDecision>();
   if (!decision) return;
-  Arena& arena = exchange.arena;
-  exchange.response.fields.add(http::FieldName::kRateLimitPolicy, policy_text_);
-  exchange.response.fields.add(http::FieldName::kRateLimit,
-                               arena.concat(quoted_id_, ";r=", number_text(decision->remaining, arena),
-                                            ";t=", number_text(whole_seconds(decision->reset_after), arena)));
+  exchange.response.fields.add(http::FieldName::kRateLimitPolicy, limiter_.policy_item());
+  exchange.response.fields.add(http::FieldName::kRateLimit, limiter_.item(*decision, exchange.arena));
 }
 
 const gateway::PolicyType& RateLimit::type() {

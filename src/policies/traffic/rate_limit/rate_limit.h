@@ -4,13 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "config/types.h"
+#include "config/document_types.h"
 #include "gateway/policy_types.h"
-#include "http/field_name.h"
+#include "policies/traffic/limiter.h"
 
 namespace sluice::policies {
-
-enum class RateAlgorithm : uint8_t { kGcra };
 
 /// Who shares one counter: a part of the exchange.
 struct RateKeyPart {
@@ -23,15 +21,13 @@ struct RateKeyPart {
 struct RateLimitConfig {
   config::Rate rate;
   std::optional<uint64_t> burst;
-  RateAlgorithm algorithm = RateAlgorithm::kGcra;
+  config::RateAlgorithm algorithm = config::RateAlgorithm::kGcra;
   std::vector<RateKeyPart> key{RateKeyPart{}};
   uint32_t cost = 1;
   static const config::Struct<RateLimitConfig>& schema();
 };
 
-/// GCRA: a full burst at once, then evenly. What is refused costs nothing. Tells what is left in
-/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), named by the policy's id,
-/// never by the key.
+/// What is refused costs nothing. Fields name it by the policy's id, never by the key.
 class RateLimit final : public gateway::Policy {
  public:
   RateLimit(const RateLimitConfig& configured, const gateway::PolicyContext& context);
@@ -44,25 +40,13 @@ class RateLimit final : public gateway::Policy {
  private:
   std::string_view key_of(gateway::Exchange& exchange) const;
 
-  store::RateTable& table_;
-  store::GcraLimit limit_;
-  uint64_t identity_;
+  Limiter limiter_;
   uint32_t cost_;
   std::vector<RateKeyPart> parts_;
-  std::string quoted_id_;    // as a structured-field string
-  std::string policy_text_;  // the item of RateLimit-Policy
   telemetry::Counter limited_;
 };
 
 }  // namespace sluice::policies
-
-template <>
-struct sluice::config::EnumTraits<sluice::policies::RateAlgorithm> {
-  static constexpr EnumName<policies::RateAlgorithm> kNames[] = {
-      {"gcra", policies::RateAlgorithm::kGcra},
-      {"sliding_window", policies::RateAlgorithm::kGcra, true},
-      {"fixed_window", policies::RateAlgorithm::kGcra, true}};
-};
 
 template <>
 struct sluice::config::ScalarTraits<sluice::policies::RateKeyPart> {

@@ -52,6 +52,18 @@ TEST_F(RateLimitTest, TheBurstMayDifferFromTheRate) {
   EXPECT_EQ(passing(25), 20);
 }
 
+TEST_F(RateLimitTest, AFixedWindowGivesItsRateInEachPeriod) {
+  start(chain("{ rate_limit: { rate: 10/1h, algorithm: fixed_window } }"));
+  EXPECT_EQ(passing(12), 10);
+  world.run_for(30min);
+  int passed = passing(12);
+  world.run_for(30min);
+  passed += passing(12);
+  EXPECT_EQ(passed, 10) << "one boundary in an hour, wherever it is";
+  EXPECT_FALSE(compile(chain("{ rate_limit: { rate: 10/1h, burst: 3, algorithm: fixed_window } }")));
+  EXPECT_NE(problems.find("a window has no `burst`"), std::string::npos) << problems;
+}
+
 TEST_F(RateLimitTest, ARequestMayCostMore) {
   start(chain("{ rate_limit: { rate: 10/1s, cost: 3 } }"));
   EXPECT_EQ(passing(5), 3);

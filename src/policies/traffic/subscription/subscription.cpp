@@ -1,0 +1,129 @@
+#include "policies/traffic/subscription/subscription.h"
+
+#include <fmt/format.h>
+
+#include "gateway/exchange.h"
+#include "gateway/worker.h"
+
+namespace sluice::policies {
+
+namespace {
+
+using gateway::Exchange;
+using gateway::Refusal;
+using gateway::Step;
+
+constexpr Refusal kNotSubscribed{403, "not_subscribed", "There is no subscription to this API."};
+/// Subscriptions and plans come one after the other when both change.
+constexpr Refusal kPlanChanges{503, "plan_unavailable", "The plan of this subscription is being changed."};
+
+}  // namespace
+
+const config::Struct<SubscriptionConfig>& SubscriptionConfig::schema() {
+  static const auto schema =
+      config::Struct<SubscriptionConfig>(
+          "subscription",
+          "Demands a subscription to the API and enforces its plan; without one: 403, beyond the plan: 429.")
+          .field("default_plan", &SubscriptionConfig::default_plan,
+                 "The plan of those without a subscription; they are refused when it is left out.");
+  return schema;
+}
+
+Subscription::Subscription(const SubscriptionConfig& configured, const gateway::PolicyContext& context)
+    : limited_(context.services.metrics.limited(context.id)) {
+  for (const auto& [name, plan] : context.plans) {
+    auto made = std::make_unique<Plan>();
+    made->name = name;
+    for (size_t i = 0; i < plan.limits.size(); ++i) {
+      const config::PlanLimit& limit = plan.limits[i];
+      // A single limit has the policy's own name.
+      std::string item =
+          plan.limits.size() == 1 ? std::string(context.id) : fmt::format("{}-{}", context.id, i + 1);
+      std::string identity = fmt::format("{} plan {} {}", context.identity, name, i);
+      made->limits.emplace_back(context.services.rates, limit.rate, limit.burst, limit.algorithm, item,
+                                identity);
+      made->policy_text += (i > 0 ? ", " : "") + made->limits.back().policy_item();
+    }
+    if (configured.default_plan == name) default_ = made.get();
+    std::string_view key = made->name;
+    plans_.emplace(key, std::move(made));
+  }
+}
+
+const Subscription::Plan* Subscription::plan_of(const Exchange& exchange, const Refusal*& why) const {
+  if (exchange.identity)
+    for (const auto& each : exchange.identity->subscriptions) {
+      if (each.api != exchange.plan->api) continue;
+      auto found = plans_.find(each.plan);
+      if (found != plans_.end()) return found->second.get();
+      why = &kPlanChanges;
+      return nullptr;
+    }
+  if (!default_) why = &kNotSubscribed;
+  return default_;
+}
+
+Step Subscription::on_request(Exchange& exchange) const {
+  const Refusal* why = nullptr;
+  const Plan* plan = plan_of(exchange, why);
+  if (!plan) return exchange.refuse(*why);
+  exchange.plan_name = plan->name;
+  if (plan->limits.empty()) return Step::next();
+  // Of nobody known the address, marked so that no consumer's name can stand for one.
+  std::string_view who = exchange.identity ? exchange.identity->consumer
+                                           : exchange.arena.concat("\n", exchange.client_address());
+  std::string_view key = exchange.arena.concat(exchange.plan->api, "\n", who);
+  auto decisions = exchange.arena.allocate_array<store::RateDecision>(plan->limits.size());
+  exchange.state<Taken>() = exchange.arena.make<Taken>(plan, decisions);
+  // What one limit refuses is not to cost anything at the others.
+  const store::RateDecision* refused = nullptr;
+  for (size_t i = 0; i < decisions.size(); ++i) {
+    decisions[i] = plan->limits[i].peek(key, exchange.now(), 1);
+    bool later = !refused || decisions[i].retry_after > refused->retry_after;
+    if (!decisions[i].allowed && later) refused = &decisions[i];
+  }
+  for (size_t i = 0; i < decisions.size() && !refused; ++i) {
+    decisions[i] = plan->limits[i].take(key, exchange.now(), 1);
+    if (!decisions[i].allowed) refused = &decisions[i];
+  }
+  if (!refused) return Step::next();
+  exchange.worker.metrics().add(limited_);
+  return Limiter::refuse(exchange, *refused);
+}
+
+void Subscription::on_response(Exchange& exchange) const {
+  const auto* taken = exchange.state<Taken>();
+  if (!taken) return;
+  Arena& arena = exchange.arena;
+  std::string_view items;
+  for (size_t i = 0; i < taken->decisions.size(); ++i)
+    items = arena.concat(items, items.empty() ? "" : ", ",
+                         taken->plan->limits[i].item(taken->decisions[i], arena));
+  exchange.response.fields.add(http::FieldName::kRateLimitPolicy, taken->plan->policy_text);
+  exchange.response.fields.add(http::FieldName::kRateLimit, items);
+}
+
+const gateway::PolicyType& Subscription::type() {
+  static const gateway::PolicyType type{
+      .name = "subscription",
+      .schema = &SubscriptionConfig::schema(),
+      .build = [](const void* config, const gateway::PolicyContext& context)
+          -> std::expected<std::shared_ptr<const gateway::Policy>, std::string> {
+        const auto& configured = *static_cast<const SubscriptionConfig*>(config);
+        bool known = !configured.default_plan || std::ranges::any_of(context.plans, [&](const auto& plan) {
+          return plan.first == *configured.default_plan;
+        });
+        if (!known) return std::unexpected(fmt::format("there is no plan `{}`", *configured.default_plan));
+        return std::make_shared<const Subscription>(configured, context);
+      },
+      .decides = true,
+      .reads_plans = true,
+      .needs_identity = [](const void* config) -> std::string_view {
+        if (static_cast<const SubscriptionConfig*>(config)->default_plan) return {};
+        return "no policy before it can know who is calling: it refuses everybody";
+      },
+  };
+  return type;
+}
+
+}  // namespace sluice::policies
