@@ -4,6 +4,10 @@ import json
 import signal
 from collections import Counter
 
+import h2.config
+import h2.connection
+import h2.events
+
 from harness import check, node, patience, ports
 from harness.upstream import always
 
@@ -62,14 +66,20 @@ upstreams:
   two:
     targets: ["http://127.0.0.1:@good@", "http://127.0.0.1:@bad@"]
     retry: { attempts: 1 }
-    health: { passive: { consecutive_failures: 3, eject_for: 1s } }
+    health: { passive: { consecutive_failures: 3, eject_for: 3s } }
 apis:
   all: { path: /, upstream: two }
 """, {"good": good, "bad": bad})
     client = t.client(gateway)
-    seen = Counter(client.get("/").status for _ in range(40))
-    check.equal(seen[503], 3)
-    check.equal(_states(gateway), ["healthy", "ejected"])
+    seen = Counter()
+
+    def ask_until_ejected():
+        seen.update([client.get("/").status])
+        return _states(gateway) == ["healthy", "ejected"]
+
+    patience.poll("the bad one is ejected", ask_until_ejected)
+    assert seen[503] >= 3, seen
+    check.equal({client.get("/").status for _ in range(10)}, {200})
     check.equal(gateway.metrics().sum("sluice_ejections_total", upstream="two"), 1)
     patience.poll("it has its chance again", lambda: client.get("/").status == 503)
 
@@ -130,6 +140,37 @@ apis:
     peers["first"].stop()
     patience.poll("it is known", lambda: _states(gateway)[0] == "unhealthy")
     check.equal({client.get("/").json["upstream"] for _ in range(10)}, {"second"})
+
+
+def _refuses_before_the_body(connection):
+    """UNIMPLEMENTED while it takes no body at all, then RST_STREAM(NO_ERROR) (RFC 9113, section 8.1)."""
+    peer = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+    peer.local_settings.initial_window_size = 0
+    peer.initiate_connection()
+    connection.send(peer.data_to_send())
+    while True:
+        data = connection.sock.recv(65536)
+        for event in peer.receive_data(data) if data else ():
+            if isinstance(event, h2.events.RequestReceived):
+                peer.send_headers(event.stream_id, [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "12")], end_stream=True)
+                peer.reset_stream(event.stream_id, 0)
+        connection.send(peer.data_to_send())
+        if not data:
+            return
+
+
+def test_grpc_health_answered_before_the_question(t):
+    gateway = t.gateway("""
+upstreams:
+  books:
+    targets: [ "http://127.0.0.1:@hasty@" ]
+    protocol: h2c
+    health: { active: { type: grpc, interval: 100ms, timeout: 1s, unhealthy: 1 } }
+apis:
+  books: { path: /books.Books, upstream: books }
+""", {"hasty": t.upstream(_refuses_before_the_body, "hasty")})
+    patience.poll("it is found out", lambda: _states(gateway) == ["unhealthy"])
+    assert "gRPC status unimplemented" in gateway.said(), gateway.said()
 
 
 def test_grpc_health(t):
