@@ -386,19 +386,26 @@ struct Api {
 
 // --- plans and consumers ---
 
-enum class RateAlgorithm : uint8_t { kGcra, kFixedWindow };
+enum class RateAlgorithm : uint8_t { kGcra, kSlidingWindow, kFixedWindow };
 
-struct PlanLimit {
-  Rate rate;
+/// How much: a rate, or a quota of a calendar period.
+struct Limit {
+  std::optional<Rate> rate;
   std::optional<uint64_t> burst;
   RateAlgorithm algorithm = RateAlgorithm::kGcra;
+  std::optional<Quota> quota;
+  std::string timezone = "UTC";
   Origin origin;
-  static const Struct<PlanLimit>& schema();
+  static const Struct<Limit>& schema();
 };
+
+/// That each says one thing, and no two quotas the same period: their counts are kept by it.
+void check_limit(const Limit& limit, const Node& node, Reader& reader);
+void check_quotas(const std::vector<Limit>& limits, const Node& node, Reader& reader);
 
 /// What a subscription allows.
 struct Plan {
-  std::vector<PlanLimit> limits;  // all hold; empty: as much as comes
+  std::vector<Limit> limits;  // all hold; empty: as much as comes
   Origin origin;
   static const Struct<Plan>& schema();
 };

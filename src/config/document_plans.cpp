@@ -4,20 +4,50 @@
 
 namespace sluice::config {
 
-const Struct<PlanLimit>& PlanLimit::schema() {
+void check_limit(const Limit& limit, const Node& node, Reader& reader) {
+  if (limit.rate && limit.quota)
+    reader.error(*node.find("quota"), "conflict", "one limit is a `rate` or a `quota`; write two");
+  if (limit.quota && limit.burst) reader.error(*node.find("burst"), "conflict", "a quota has no `burst`");
+  if (limit.rate && limit.burst && limit.algorithm != RateAlgorithm::kGcra)
+    reader.error(*node.find("burst"), "conflict", "a window has no `burst`: it is its `rate`");
+  constexpr uint64_t kMostInWindow = (1 << 24) - 1;  // store::WindowRule::kMostLimit
+  if (limit.rate && limit.algorithm == RateAlgorithm::kSlidingWindow && limit.rate->count > kMostInWindow)
+    reader.error(*node.find("rate"), "out-of-range", "a sliding window counts up to 16777215");
+  if (limit.quota && node.find("algorithm"))
+    reader.error(*node.find("algorithm"), "conflict", "a quota is counted by its calendar period");
+  if (!limit.quota && node.find("timezone"))
+    reader.error(*node.find("timezone"), "conflict", "a `timezone` is for a `quota`");
+  if (!TimeZone::find(limit.timezone))
+    reader.error(*node.find("timezone"), "invalid-value",
+                 "it is no name of the system's time zones, such as `UTC` or `Europe/Berlin`");
+}
+
+void check_quotas(const std::vector<Limit>& limits, const Node& node, Reader& reader) {
+  for (size_t i = 0; i < limits.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (limits[i].quota && limits[j].quota && limits[i].quota->unit == limits[j].quota->unit &&
+          limits[i].timezone == limits[j].timezone)
+        reader.error(node, "conflict", "two quotas of the same period: the smaller one alone would count");
+}
+
+const Struct<Limit>& Limit::schema() {
   static const auto schema =
-      Struct<PlanLimit>("plan_limit", "How often a subscription may be used.")
-          .field("rate", &PlanLimit::rate, "How many requests in which time.")
-          .required()
-          .field("burst", &PlanLimit::burst,
-                 "How many at once, by `gcra`; the count of `rate` when left out.")
+      Struct<Limit>("limit", "How much: a `rate`, or a `quota` of a calendar period.")
+          .field("rate", &Limit::rate, "How many requests in which time.")
+          .field("burst", &Limit::burst, "How many at once, by `gcra`; the count of `rate` when left out.")
           .range(1, 1e15)
           .unit("requests")
-          .field("algorithm", &PlanLimit::algorithm,
-                 "`gcra`: a full burst, then evenly; `fixed_window`: the count of `rate` in each period.")
-          .check([](const PlanLimit& limit, const Node& node, Reader& reader) {
-            if (limit.burst && limit.algorithm != RateAlgorithm::kGcra)
-              reader.error(*node.find("burst"), "conflict", "a window has no `burst`: it is its `rate`");
+          .field(
+              "algorithm", &Limit::algorithm,
+              "`gcra`: a full burst, then evenly; `sliding_window`: never more than the count of `rate` in "
+              "any period; `fixed_window`: the count of `rate` in each period.")
+          .field("quota", &Limit::quota,
+                 "How many in each hour, day, week or month of the calendar; kept across restarts.")
+          .field("timezone", &Limit::timezone, "Whose calendar.")
+          .check([](const Limit& limit, const Node& node, Reader& reader) {
+            if (!limit.rate && !limit.quota)
+              reader.error(node, "missing-key", "a limit needs a `rate` or a `quota`");
+            check_limit(limit, node, reader);
           });
   return schema;
 }
@@ -25,7 +55,10 @@ const Struct<PlanLimit>& PlanLimit::schema() {
 const Struct<Plan>& Plan::schema() {
   static const auto schema =
       Struct<Plan>("plan", "What subscriptions to an API allow; see the policy `subscription`.")
-          .field("limits", &Plan::limits, "How often; all of them hold.");
+          .field("limits", &Plan::limits, "How much; all of them hold.")
+          .check([](const Plan& plan, const Node& node, Reader& reader) {
+            check_quotas(plan.limits, node, reader);
+          });
   return schema;
 }
 

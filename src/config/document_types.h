@@ -51,8 +51,8 @@ struct EnumTraits<ErrorFormat> {
 template <>
 struct EnumTraits<RateAlgorithm> {
   static constexpr EnumName<RateAlgorithm> kNames[] = {{"gcra", RateAlgorithm::kGcra},
-                                                       {"fixed_window", RateAlgorithm::kFixedWindow},
-                                                       {"sliding_window", {}, true}};
+                                                       {"sliding_window", RateAlgorithm::kSlidingWindow},
+                                                       {"fixed_window", RateAlgorithm::kFixedWindow}};
 };
 template <>
 struct EnumTraits<UpstreamProtocol> {

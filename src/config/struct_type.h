@@ -86,14 +86,22 @@ class Struct final : public StructBase {
 
   template <class M>
   Struct& field(std::string_view name, M T::* member, std::string_view doc) {
-    const T probe{};
     Field field;
     field.name = name;
     field.doc = doc;
-    field.offset = static_cast<size_t>(reinterpret_cast<const char*>(&(probe.*member)) -
-                                       reinterpret_cast<const char*>(&probe));
+    field.offset = offset_of(member);
     field.type = &type_of<M>;
     fields_.push_back(field);
+    return *this;
+  }
+
+  /// The fields of another struct stand beside this one's own, in the same mapping; its checks do not run.
+  template <class M>
+  Struct& part(M T::* member) {
+    for (Field field : M::schema().fields()) {
+      field.offset += offset_of(member);
+      fields_.push_back(field);
+    }
     return *this;
   }
 
@@ -149,6 +157,12 @@ class Struct final : public StructBase {
   }
 
  private:
+  template <class M>
+  static size_t offset_of(M T::* member) {
+    const T probe{};
+    return static_cast<size_t>(reinterpret_cast<const char*>(&(probe.*member)) -
+                               reinterpret_cast<const char*>(&probe));
+  }
   template <class F>
   Struct& last(F change) {
     change(fields_.back());

@@ -347,6 +347,16 @@ struct ScalarTraits<Rate> {
 };
 
 template <>
+struct ScalarTraits<Quota> {
+  static constexpr std::string_view kName = "quota";
+  static constexpr std::string_view kExpected = "a quota such as `1000/day`";
+  static constexpr std::string_view kPattern = "^[0-9]+/(hour|day|week|month)$";
+  static constexpr bool kPlainNumber = false;
+  static Parsed<Quota> parse(std::string_view text) { return parse_quota(text); }
+  static std::string text(const Quota& value) { return to_text(value); }
+};
+
+template <>
 struct ScalarTraits<Percent> {
   static constexpr std::string_view kName = "percentage";
   static constexpr std::string_view kExpected = "a percentage such as `50%`";

@@ -138,6 +138,37 @@ Parsed<Rate> parse_rate(std::string_view text) {
   return Rate{*count, *period};
 }
 
+std::string_view unit_text(CalendarUnit unit) {
+  switch (unit) {
+    case CalendarUnit::kHour:
+      return "hour";
+    case CalendarUnit::kDay:
+      return "day";
+    case CalendarUnit::kWeek:
+      return "week";
+    case CalendarUnit::kMonth:
+      return "month";
+  }
+  return {};
+}
+
+Parsed<Quota> parse_quota(std::string_view text) {
+  constexpr uint64_t kMostCount = 100'000'000'000'000;
+  size_t slash = text.find('/');
+  if (slash == text.npos) return malformed();
+  auto count = ascii::parse_decimal(text.substr(0, slash));
+  if (!count) return malformed();
+  if (*count == 0) return because("a quota of nothing refuses everything; the count is at least 1");
+  if (*count > kMostCount) return because("the count of a quota is at most 100000000000000");
+  for (auto unit : {CalendarUnit::kHour, CalendarUnit::kDay, CalendarUnit::kWeek, CalendarUnit::kMonth})
+    if (text.substr(slash + 1) == unit_text(unit)) return Quota{*count, unit};
+  return because("a quota is by `hour`, `day`, `week` or `month`");
+}
+
+std::string to_text(const Quota& quota) {
+  return std::to_string(quota.count) + "/" + std::string(unit_text(quota.unit));
+}
+
 Parsed<Percent> parse_percent(std::string_view text) {
   if (!text.ends_with('%') || text.size() > 12) return std::unexpected(std::string());
   text.remove_suffix(1);

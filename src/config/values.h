@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/calendar.h"
 #include "base/time.h"
 
 namespace sluice::config {
@@ -39,6 +40,16 @@ struct Rate {
 };
 Parsed<Rate> parse_rate(std::string_view text);
 std::string to_text(const Rate& rate);
+
+/// So many in a calendar period: `1000/day`; the unit is `hour`, `day`, `week` or `month`.
+struct Quota {
+  uint64_t count = 0;
+  CalendarUnit unit = CalendarUnit::kDay;
+  friend bool operator==(const Quota&, const Quota&) = default;
+};
+Parsed<Quota> parse_quota(std::string_view text);
+std::string to_text(const Quota& quota);
+std::string_view unit_text(CalendarUnit unit);
 
 /// A share, `50%` or `12.5%`; may be more than the whole.
 struct Percent {

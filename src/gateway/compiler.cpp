@@ -62,7 +62,6 @@ class Compilation {
   void check_fit(const Place& place, const std::vector<std::string>& parameters);
   void warn_about_identity(const std::vector<config::ChainLink>& links);
   std::vector<UpstreamChoice> upstreams_of(const config::Api& api, const config::Route* route);
-  CompiledCredentials compile_credentials();
   std::vector<std::shared_ptr<const RoutePlan>> retired_plans(const Snapshot& next) const;
 
   Compiler& compiler_;
@@ -72,6 +71,7 @@ class Compilation {
   config::Diagnostics& diagnostics_;
   ContentDigest gateway_digest_;
   ContentDigest plans_digest_;
+  bool needs_state_ = false;
   UpstreamsByName upstreams_;
   std::unordered_map<std::string_view, ContentDigest> upstream_digests_;
   std::unordered_map<std::string_view, uint16_t> listeners_;
@@ -108,10 +108,12 @@ std::unique_ptr<Compiled> Compilation::run() {
   if (diagnostics_.has_errors()) return nullptr;
 
   auto compiled = std::make_unique<Compiled>();
-  compiled->credentials = compile_credentials();
+  compiled->credentials = compile_credentials(document_, services_.hasher);
   next->revision = ++compiler_.revision_;
   compiled->change.retired = retired_plans(*next);
   compiled->change.next = std::move(next);
+  compiled->needs_state = needs_state_;
+  compiled->state = document_.gateway.state;
   return compiled;
 }
 
@@ -405,10 +407,11 @@ std::shared_ptr<const Policy> Compilation::build_policy(const config::PolicyEntr
   ContentDigest digest = combine(digest_of(identity), digest_of(json.text()));
   if (entry.dry_run) digest = combine(digest, {1, 1});
   if (type.reads_plans) digest = combine(digest, plans_digest_);
+  PolicyContext context{services_, entry.id, identity, entry.dry_run, document_.plans};
+  needs_state_ |= type.needs_state && type.needs_state(entry.config.get(), context);
   std::weak_ptr<const Policy>& known = compiler_.known_policies_[digest];
   if (auto policy = known.lock()) return policy;
-  auto built =
-      type.build(entry.config.get(), {services_, entry.id, identity, entry.dry_run, document_.plans});
+  auto built = type.build(entry.config.get(), context);
   if (!built) {
     diagnostics_.error(entry.origin, "policy", fmt::format("`{}`: {}", entry.type, built.error()));
     return nullptr;
@@ -445,25 +448,6 @@ std::vector<UpstreamChoice> Compilation::upstreams_of(const config::Api& api, co
   if (route) add(route->upstream, route->split);
   if (choices.empty()) add(api.upstream, api.split);
   return choices;
-}
-
-CompiledCredentials Compilation::compile_credentials() {
-  CompiledCredentials compiled;
-  for (const auto& [name, consumer] : document_.consumers) {
-    auto number = static_cast<uint32_t>(compiled.consumers.size());
-    std::vector<store::Subscription> subscriptions;
-    for (const config::Subscription& each : consumer.subscriptions)
-      subscriptions.push_back({each.api, each.plan});
-    compiled.consumers.push_back(
-        store::Consumer::of(name, consumer.groups, consumer.roles, std::move(subscriptions)));
-    for (const config::Credential& credential : consumer.credentials) {
-      if (!credential.api_key) continue;
-      // The loader has seen to it that no two are the same.
-      compiled.entries.push_back(
-          {services_.hasher(*credential.api_key), number, store::PublicPrefix::of(*credential.api_key)});
-    }
-  }
-  return compiled;
 }
 
 std::vector<std::shared_ptr<const RoutePlan>> Compilation::retired_plans(const Snapshot& next) const {

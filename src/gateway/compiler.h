@@ -24,9 +24,13 @@ struct CompiledCredentials {
   std::vector<store::CredentialTable::Entry> entries;
 };
 
+CompiledCredentials compile_credentials(const config::Document& document, const store::KeyedHasher& hasher);
+
 struct Compiled {
   SnapshotChange change;
   CompiledCredentials credentials;
+  bool needs_state = false;  // something in it is kept across restarts
+  std::string state;         // where: `gateway.state`
 };
 
 /// One at a time, on any thread that is no worker's. Keeps what it needs to compile the next document faster.

@@ -10,8 +10,8 @@
 #include "gateway/shared_connections.h"
 #include "gateway/upstream.h"
 #include "http/h1/client_exchange.h"
-#include "http/h2/signal.h"
 #include "io/loop.h"
+#include "io/signal.h"
 #include "io/stream.h"
 #include "io/timer.h"
 #include "telemetry/metrics.h"
@@ -112,7 +112,7 @@ class ConnectionPool final : private io::Timer {
   /// A request that waits for a connection which several will share.
   struct Waiter : ListHook {
     explicit Waiter(io::Loop& loop) : signal(loop), since(loop.now()) {}
-    http::h2::Signal signal;
+    io::Signal signal;
     const Instant since;
     std::optional<io::Error> error;
     bool told = false;

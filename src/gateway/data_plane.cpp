@@ -55,6 +55,12 @@ void DataPlane::activate_credentials(CompiledCredentials credentials) {
   services_.credentials.replace_all(std::move(credentials.consumers), credentials.entries);
 }
 
+DataPlane::Outcome DataPlane::open_state(const Compiled& compiled) {
+  auto opened = compiled.needs_state ? services_.quotas.open(compiled.state) : Outcome();
+  if (opened) return opened;
+  return std::unexpected(fmt::format("the state cannot be kept: {}", opened.error()));
+}
+
 void DataPlane::activate(Compiled first) {
   snapshot_ = std::move(first.change.next);
   activate_credentials(std::move(first.credentials));
@@ -135,6 +141,8 @@ void DataPlane::look_after_tls() {
 io::Task<DataPlane::Outcome> DataPlane::prepare(const Compiled& next) {
   names_.refresh();
   co_await names_.first_answers(kNamesTime);
+  Outcome opened = open_state(next);
+  if (!opened) co_return opened;
   // Whether new addresses can be had is known before anything changes. Those that we listen on already are
   // left alone: the kernel would give a second socket its share of the connections, and closing it would
   // reset them.
@@ -204,6 +212,7 @@ io::Task<bool> DataPlane::shut_down(Duration delay, Duration timeout) {
   co_await ocsp_.join();
   co_await acme_.join();
   co_await health_.join();
+  co_await services_.quotas.join();
   status_.stop();
   co_await status_.join();
   co_return true;

@@ -45,6 +45,8 @@ class DataPlane {
   DataPlane(io::Loop& loop, Services& services, io::Resolver& resolver, TargetRegistry& targets,
             telemetry::WorkerMetrics& metrics);
 
+  /// What must survive the process is opened, if `compiled` needs it. Before `activate`.
+  Outcome open_state(const Compiled& compiled);
   /// Takes the first configuration; workers are made with its snapshot.
   void activate(Compiled first);
   const std::shared_ptr<const Snapshot>& snapshot() const { return snapshot_; }

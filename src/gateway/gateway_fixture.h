@@ -12,6 +12,7 @@
 #include "gateway/compiler.h"
 #include "gateway/worker.h"
 #include "http/h1/server_fixture.h"
+#include "io/sim/sim_offload.h"
 #include "telemetry/access_log.h"
 
 namespace sluice::gateway::testing {
@@ -232,7 +233,7 @@ class GatewayTest : public ::testing::Test {
       worker->cancel_all(io::CancelReason::kShed);
       ends_.spawn(join(*worker));
     }
-    world.run_until([this] { return ends_.active() == 0; });
+    world.run_until([this] { return ends_.active() == 0 && services.quotas.is_idle(); });
     EXPECT_EQ(ends_.active(), 0u);
   }
 
@@ -261,6 +262,7 @@ class GatewayTest : public ::testing::Test {
   void start(std::string_view document) {
     auto compiled = compile(document);
     ASSERT_TRUE(compiled) << problems;
+    open_state(*compiled);
     apply_credentials(*compiled);
     snapshot = compiled->change.next;
     for (size_t i = 0; i < worker_count_; ++i) {
@@ -278,6 +280,7 @@ class GatewayTest : public ::testing::Test {
   void reload(std::string_view document) {
     auto compiled = compile(document);
     ASSERT_TRUE(compiled) << problems;
+    open_state(*compiled);
     apply_credentials(*compiled);
     snapshot = compiled->change.next;
     for (auto& worker : workers) {
@@ -326,16 +329,24 @@ class GatewayTest : public ::testing::Test {
   io::SimWorld world;
   io::SimLoop& client_loop = world.add_loop();
   io::SimLoop& upstream_loop = world.add_loop();
+  io::SimOffload offload{world, 64};
   io::Address address = io::Address::loopback(80);
   Services services{std::array<std::byte, 32>{}, 7};
   Compiler compiler;
   std::shared_ptr<const Snapshot> snapshot;
-  std::string problems;  // of the last document
+  std::string problems;      // of the last document
+  std::string state_folder;  // empty: in memory
   config::Environment environment = config::Environment::empty();
   std::vector<std::unique_ptr<Worker>> workers;
 
  private:
   static io::Task<> join(Worker& worker) { co_await worker.join(); }
+  void open_state(const Compiled& compiled) {
+    services.quotas.write_on(client_loop, offload);
+    auto opened =
+        compiled.needs_state ? services.quotas.open(state_folder) : std::expected<void, std::string>();
+    ASSERT_TRUE(opened) << opened.error();
+  }
   void apply_credentials(Compiled& compiled) {
     services.credentials.replace_all(std::move(compiled.credentials.consumers), compiled.credentials.entries);
   }

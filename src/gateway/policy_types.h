@@ -49,6 +49,8 @@ struct PolicyType {
   bool decides = false;
   /// It is built anew when the document's plans change.
   bool reads_plans = false;
+  /// Configured so it keeps something across restarts: `gateway.state` is opened. Null: it never does.
+  bool (*needs_state)(const void* config, const PolicyContext&) = nullptr;
   /// It can find out who is calling.
   bool identifies = false;
   /// It wants to know who is calling: what to say when nothing before it can find out; null: it does not.

@@ -18,6 +18,9 @@ namespace {
 
 namespace log = telemetry::log;
 
+/// What waits for the disk; quotas have one at a time.
+constexpr size_t kMostJobs = 64;
+
 std::array<std::byte, 32> random_secret() {
   std::array<std::byte, 32> secret;
   if (getrandom(secret.data(), secret.size(), 0) != static_cast<ssize_t>(secret.size()))
@@ -97,6 +100,9 @@ int Runtime::run() {
   plane_ = std::make_unique<DataPlane>(loop_, *services_, *resolver_, compiler_->targets(), *metrics_);
 
   run_signal_thread();
+  // Not before signals are blocked: its threads must not get them.
+  offload_.emplace(1, kMostJobs);
+  services_->quotas.write_on(loop_, *offload_);
   if (!start(load())) {
     end_signal_thread();
     return 1;
@@ -111,6 +117,7 @@ int Runtime::run() {
   compile_thread_.join();
   end_signal_thread();
   plane_.reset();  // waits for the workers' threads
+  services_->quotas.close();
   log_.reset();
   log::info("stopped");
   return exit_code_;
@@ -124,6 +131,10 @@ bool Runtime::start(Loaded loaded) {
   auto writer = telemetry::LogWriter::open(gateway.access_log.path);
   if (!writer) {
     log::error("access log: {}", writer.error());
+    return false;
+  }
+  if (auto opened = plane_->open_state(*loaded.compiled); !opened) {
+    log::error("{}", opened.error());
     return false;
   }
   log_ = std::move(*writer);
@@ -211,8 +222,16 @@ void Runtime::announce() {
 void Runtime::register_sources() {
   services_->registry.add_source(services_->metrics.log_dropped(),
                                  [this] { return log_ ? log_->lost_lines() : 0; });
-  services_->registry.add_source(services_->metrics.limit_hits()["rate_limit_keys"],
-                                 [this] { return services_->rates.evictions(); });
+  services_->registry.add_source(services_->metrics.limit_hits()["rate_limit_keys"], [this] {
+    return services_->rates.evictions() + services_->windows.evictions();
+  });
+  services_->registry.add_source(services_->metrics.limit_hits()["quota_keys"],
+                                 [this] { return services_->quotas.evictions(); });
+  auto writes = services_->metrics.state_writes();
+  services_->registry.add_source(writes[telemetry::StateWrite::kDone],
+                                 [this] { return services_->quotas.writes(); });
+  services_->registry.add_source(writes[telemetry::StateWrite::kFailed],
+                                 [this] { return services_->quotas.failures(); });
 }
 
 void Runtime::request_reload() {
@@ -260,6 +279,7 @@ void Runtime::warn_of_restarts(const config::Gateway& gateway) const {
   if (gateway.io != started_with_.io) log::warning("`io` changes by restart only");
   if (gateway.status.address != started_with_.status.address)
     log::warning("`status.address` changes by restart only");
+  if (gateway.state != started_with_.state) log::warning("`state` changes by restart only");
   if (gateway.access_log.path != started_with_.access_log.path)
     log::warning("`access_log.path` changes by restart only");
 }

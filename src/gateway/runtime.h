@@ -16,6 +16,7 @@
 #include "gateway/services.h"
 #include "io/backend.h"
 #include "io/epoll/epoll_loop.h"
+#include "io/offload.h"
 #include "telemetry/log_writer.h"
 
 namespace sluice::gateway {
@@ -76,7 +77,8 @@ class Runtime {
   const PolicyTypes& policies_;
   const HandlerTypes& handlers_;
   RuntimeOptions options_;
-  io::EpollLoop loop_;  // c-ares wants readiness, and no request goes through here
+  io::EpollLoop loop_;                      // c-ares wants readiness, and no request goes through here
+  std::optional<io::OffloadPool> offload_;  // for the disk
   std::unique_ptr<Services> services_;
   std::unique_ptr<Compiler> compiler_;
   std::unique_ptr<io::Resolver> resolver_;

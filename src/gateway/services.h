@@ -11,7 +11,10 @@
 #include "gateway/plan.h"
 #include "store/credentials.h"
 #include "store/epoch.h"
+#include "store/gate.h"
+#include "store/quotas.h"
 #include "store/rate_table.h"
+#include "store/window_table.h"
 #include "telemetry/families.h"
 #include "telemetry/registry.h"
 
@@ -22,12 +25,19 @@ struct Services {
   /// `secret` keys the credentials' digests, `seed` the hash tables: both random for each process (in the
   /// simulator from its seed).
   Services(std::span<const std::byte, 32> secret, uint64_t seed)
-      : rates(seed), connections(mix64(seed)), hasher(secret), credentials(epochs) {}
+      : rates(seed),
+        windows(mix64(seed + 1)),
+        connections(mix64(seed)),
+        hasher(secret),
+        credentials(epochs) {}
 
   telemetry::Registry registry;
   telemetry::Families metrics{registry};
   store::EpochDomain epochs;
   store::RateTable rates;
+  store::WindowTable windows;
+  store::Quotas quotas;
+  store::Gates gates;
   ConnectionLimits connections;
   store::KeyedHasher hasher;
   store::CredentialTable credentials;

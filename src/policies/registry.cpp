@@ -3,6 +3,7 @@
 #include "policies/access/api_key/api_key.h"
 #include "policies/traffic/rate_limit/rate_limit.h"
 #include "policies/traffic/subscription/subscription.h"
+#include "policies/traffic/throttle/throttle.h"
 #include "policies/traffic/websocket/websocket.h"
 #include "policies/transform/grpc_transcode/grpc_transcode.h"
 #include "policies/transform/grpc_web/grpc_web.h"
@@ -23,6 +24,7 @@ const gateway::PolicyType* const kTypes[] = {
     &RequestId::type(),      //
     &Rewrite::type(),        //
     &Subscription::type(),   //
+    &Throttle::type(),       //
     &WebSocket::type(),      //
 };
 

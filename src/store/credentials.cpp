@@ -28,6 +28,15 @@ Consumer Consumer::of(std::string name, std::vector<std::string> groups, std::ve
   return {std::move(name), std::move(groups), std::move(roles), std::move(text), std::move(subscriptions)};
 }
 
+bool Identity::is_in(std::string_view group) const {
+  for (std::string_view rest = groups; !rest.empty();) {
+    size_t comma = rest.find(", ");
+    if (rest.substr(0, comma) == group) return true;
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 2);
+  }
+  return false;
+}
+
 Identity Identity::copy(const Credential& credential, Arena& arena) {
   const Consumer& consumer = *credential.consumer;
   std::span<std::string_view> roles;

@@ -77,6 +77,7 @@ struct Identity {
   std::span<const Subscribed> subscriptions = {};
 
   static Identity copy(const Credential& credential, Arena& arena);
+  bool is_in(std::string_view group) const;
 };
 
 /// Digest -> credential. Any number of readers, wait-free against each other and against writers; writers

@@ -27,6 +27,7 @@ const std::vector<std::string_view> kDatagramFates = {"from_client", "to_client"
 const std::vector<std::string_view> kDirections = {"received", "sent"};
 const std::vector<std::string_view> kReloadResults = {"success", "failure"};
 const std::vector<std::string_view> kAcmeResults = {"success", "failure"};
+const std::vector<std::string_view> kStateWrites = {"done", "failed"};
 const std::vector<std::string_view> kHandshakes = {"full", "resumed"};
 
 std::vector<std::string_view> handshake_failures() {
@@ -112,6 +113,10 @@ Families::Families(Registry& registry) : registry_(registry) {
                                   .labels = {"upstream"},
                                   .fixed_label = "reason",
                                   .fixed_values = kRetryReasons});
+  waited_ = registry.add_family({.name = "sluice_waited_total",
+                                 .help = "Requests that a policy let wait for their turn.",
+                                 .kind = kCounter,
+                                 .labels = {"policy"}});
   limited_ = registry.add_family({.name = "sluice_limited_total",
                                   .help = "Requests that a limiting policy refused.",
                                   .kind = kCounter,
@@ -211,6 +216,14 @@ Families::Families(Registry& registry) : registry_(registry) {
                            .help = "Until a fetched OCSP response is out of date; 0: there is none.",
                            .kind = kGauge,
                            .labels = {"name"}});
+  auto state_writes = registry.add_family(
+      {.name = "sluice_state_writes_total",
+       .help = "Transactions that make quotas durable; after a failure they are counted in "
+               "memory alone.",
+       .kind = kCounter,
+       .fixed_label = "result",
+       .fixed_values = kStateWrites});
+  state_writes_ = {registry.resolve(state_writes, {})};
   reloads_ = {registry.resolve(reloads, {})};
   config_revision_ = {registry.resolve(revision, {})};
   uint32_t bytes = registry.resolve(websocket_bytes, {});
@@ -275,6 +288,7 @@ Group<Counter, AcmeResult> Families::acme_orders(std::string_view name) {
 }
 Gauge Families::ocsp_expires(std::string_view name) { return {registry_.resolve(ocsp_expires_, {name})}; }
 
+Counter Families::waited(std::string_view policy) { return {registry_.resolve(waited_, {policy})}; }
 Counter Families::limited(std::string_view policy) { return {registry_.resolve(limited_, {policy})}; }
 
 Gauge Families::worker_busy_ppm(uint32_t worker) {

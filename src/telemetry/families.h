@@ -60,6 +60,9 @@ enum class Handshake : uint8_t { kFull, kResumed };
 /// An attempt to get a certificate from a CA.
 enum class AcmeResult : uint8_t { kSuccess, kFailure };
 
+/// A transaction of what survives the process.
+enum class StateWrite : uint8_t { kDone, kFailed };
+
 /// What one listener's TLS handshakes count into.
 struct TlsMetrics {
   Group<Counter, Handshake> handshakes;
@@ -122,8 +125,12 @@ class Families {
   Gauge ocsp_expires(std::string_view name);
   /// Exchanges that a policy `id` limited (429, 503).
   Counter limited(std::string_view policy);
+  /// Exchanges that a policy `id` let wait.
+  Counter waited(std::string_view policy);
   /// Refusals that a dry run did not enforce: `sluice_refused_total{code="dry_run"}`.
   Counter dry_run() { return {registry_.resolve(refused_, {"dry_run"})}; }
+  /// For `add_source`.
+  Group<Counter, StateWrite> state_writes() const { return state_writes_; }
   Group<Counter, ReloadResult> reloads() const { return reloads_; }
   Gauge config_revision() const { return config_revision_; }
   /// For each worker's AccessLog; what the sink lost itself comes by `add_source(log_dropped(), lost_lines)`.
@@ -147,13 +154,14 @@ class Families {
  private:
   Registry& registry_;
   Registry::FamilyId requests_, grpc_requests_, request_seconds_, refused_, connections_, upstream_requests_,
-      upstream_seconds_, upstream_connections_, retries_, limited_, limit_hits_, websockets_ended_,
+      upstream_seconds_, upstream_connections_, retries_, limited_, waited_, limit_hits_, websockets_ended_,
       websocket_closes_, busy_ratio_, build_info_, io_backend_, stream_sessions_, stream_bytes_,
       stream_datagrams_, tls_handshakes_, tls_failures_, certificate_expires_, ocsp_expires_, target_healthy_,
       ejections_, acme_orders_;
   WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;
+  Group<Counter, StateWrite> state_writes_;
   Counter log_dropped_;
 };
 

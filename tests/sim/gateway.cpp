@@ -58,6 +58,7 @@ SimGateway::SimGateway(io::SimWorld& world, io::SimLoop& main, io::Resolver& res
                        Violations& violations)
     : world_(world),
       main_(main),
+      offload_(world, 64),
       violations_(violations),
       policies_(policies),
       services_(secret_of(seed), seed),
@@ -91,6 +92,10 @@ bool SimGateway::start(const std::string& document, bool access_log) {
   auto compiled = compile(document);
   if (!compiled) return false;
   io::CurrentLoop current(main_);
+  services_.quotas.write_on(main_, offload_);
+  compiled->state.clear();  // in memory
+  auto opened = plane_->open_state(*compiled);
+  if (!opened) violations_.add(Invariant::kUndisturbed, "{}", opened.error());
   plane_->activate(std::move(*compiled));
   remember(*plane_->snapshot());
   revisions_.push_back({0, 0, world_.now(), world_.now(), world_.now()});

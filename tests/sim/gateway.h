@@ -9,6 +9,7 @@
 
 #include "gateway/data_plane.h"
 #include "handlers/registry.h"
+#include "io/sim/sim_offload.h"
 #include "io/sim/sim_world.h"
 #include "violations.h"
 
@@ -83,6 +84,7 @@ class SimGateway {
 
   io::SimWorld& world_;
   io::SimLoop& main_;
+  io::SimOffload offload_;
   Violations& violations_;
   handlers::Registry handlers_;
   const gateway::PolicyTypes& policies_;

@@ -12,10 +12,10 @@
 #include "http/h2/client_stream.h"
 #include "http/h2/outgoing.h"
 #include "http/h2/session.h"
-#include "http/h2/signal.h"
 #include "io/cancel.h"
 #include "io/loop.h"
 #include "io/scope.h"
+#include "io/signal.h"
 #include "io/stream.h"
 
 namespace sluice::http::h2 {
@@ -121,7 +121,7 @@ class ClientConnection final : private Outgoing::Carrier, private Session::Owner
   Session session_;
   IntrusiveList<ClientStream> streams_;  // in the order in which they began
   IntrusiveList<Outgoing> in_batch_;
-  Signal streams_gone_;
+  io::Signal streams_gone_;
   io::TaskScope scope_;
   uint32_t active_ = 0;
   uint32_t most_active_;

@@ -11,10 +11,10 @@
 #include "http/h2/outgoing.h"
 #include "http/h2/response_head.h"
 #include "http/h2/session.h"
-#include "http/h2/signal.h"
 #include "http/h2/tunnel_stream.h"
 #include "http/limits.h"
 #include "io/frame_pool.h"
+#include "io/signal.h"
 
 namespace sluice::http::h2 {
 
@@ -108,7 +108,7 @@ class ClientStream final : public SessionStream,
   int32_t id_ = 0;  // 0: nothing was submitted
   Outgoing outgoing_;
   Incoming incoming_;
-  Signal heads_;
+  io::Signal heads_;
   ReceivedHead* first_head_ = nullptr;
   ReceivedHead* last_head_ = nullptr;
   uint32_t waiting_heads_ = 0;

@@ -7,9 +7,9 @@
 #include <string_view>
 
 #include "http/body.h"
-#include "http/h2/signal.h"
 #include "http/limits.h"
 #include "io/buffer.h"
+#include "io/signal.h"
 
 namespace sluice::http::h2 {
 
@@ -70,7 +70,7 @@ class Incoming final : public BodyReader {
   void release_lent();
   size_t release_unread();
 
-  Signal signal_;
+  io::Signal signal_;
   io::CancelToken& token_;
   Window& window_;
   Watcher* watcher_ = nullptr;

@@ -9,9 +9,9 @@
 #include "http/body.h"
 #include "http/exchange_timer.h"
 #include "http/h2/session.h"
-#include "http/h2/signal.h"
 #include "http/message.h"
 #include "http/write_result.h"
+#include "io/signal.h"
 
 namespace sluice::http::h2 {
 
@@ -98,7 +98,7 @@ class Outgoing final : public ListHook, public TransferWatch::Sink {
   io::Loop& loop_;
   Carrier& carrier_;
   Arena& arena_;
-  Signal signal_;
+  io::Signal signal_;
   Watcher* watcher_ = nullptr;
   int32_t id_ = 0;
   const char* offered_ = nullptr;  // what has not left yet

@@ -10,9 +10,9 @@
 #include "http/h2/incoming.h"
 #include "http/h2/request_head.h"
 #include "http/h2/session.h"
-#include "http/h2/signal.h"
 #include "http/h2/tunnel_stream.h"
 #include "http/server.h"
+#include "io/signal.h"
 
 namespace sluice::http::h2 {
 
@@ -114,7 +114,7 @@ class ServerStream final : private StreamState,
   int32_t id_;
   Incoming incoming_;
   RequestHead head_;
-  Signal signal_;  // for who sends
+  io::Signal signal_;  // for who sends
   InBatch in_batch_{*this};
   std::optional<TunnelStream> tunnel_stream_;
   const char* offered_ = nullptr;  // what has not left yet

@@ -10,49 +10,127 @@ namespace sluice::policies {
 
 namespace {
 
-constexpr gateway::Refusal kTooMany{429, "rate_limited", "Too many requests; try again later."};
+constexpr auto kLongest = std::chrono::hours(24 * 366);
 
-/// A year is as long as any client waits; what takes longer is told as that.
-uint64_t whole_seconds(Duration duration) {
-  constexpr auto kLongest = std::chrono::hours(24 * 366);
-  Duration bounded = std::min<Duration>(duration, kLongest);
-  return static_cast<uint64_t>(std::chrono::ceil<std::chrono::seconds>(bounded).count());
-}
-
-store::RateRule rule_of(const config::Rate& rate, std::optional<uint64_t> burst,
-                        config::RateAlgorithm algorithm) {
-  if (algorithm == config::RateAlgorithm::kFixedWindow)
-    return store::RateRule::fixed_window(rate.count, rate.period);
-  return store::RateRule::of(rate.count, rate.period, burst.value_or(rate.count));
+WallTime end_of(const store::QuotaTable::Taken& taken) {
+  return WallTime(std::chrono::seconds(taken.period_end));
 }
 
 }  // namespace
+
+uint64_t whole_seconds(Duration duration) {
+  Duration bounded = std::min<Duration>(duration, kLongest);
+  return static_cast<uint64_t>(std::chrono::ceil<std::chrono::seconds>(bounded).count());
+}
 
 std::string_view number_text(uint64_t value, Arena& arena) {
   char* to = arena.allocate_chars(20);
   return {to, static_cast<size_t>(std::to_chars(to, to + 20, value).ptr - to)};
 }
 
-Limiter::Limiter(store::RateTable& table, const config::Rate& rate, std::optional<uint64_t> burst,
-                 config::RateAlgorithm algorithm, std::string_view name, std::string_view identity)
-    : table_(table),
-      rule_(rule_of(rate, burst, algorithm)),
-      // What is kept means something at one rate only.
-      identity_(hash64(fmt::format("{} {} {} {}", identity, rule_.interval.count(), rule_.tolerance.count(),
-                                   rule_.window.count()))),
-      quoted_name_(fmt::format("\"{}\"", name)),
-      policy_item_(fmt::format("{};q={};w={}", quoted_name_, rate.count, whole_seconds(rate.period))) {}
-
-std::string_view Limiter::item(const store::RateDecision& decision, Arena& arena) const {
-  return arena.concat(quoted_name_, ";r=", number_text(decision.remaining, arena),
-                      ";t=", number_text(whole_seconds(decision.reset_after), arena));
+Limiter::Limiter(gateway::Services& services, const config::Limit& limit, std::string_view name,
+                 std::string_view identity)
+    : services_(services), quoted_name_(fmt::format("\"{}\"", name)) {
+  if (limit.quota) {
+    count_ = limit.quota->count;
+    calendar_ = std::make_unique<Calendar>(limit.quota->unit, limit.timezone);
+    // Not its count: who gets a larger quota keeps what it has used.
+    quota_identity_ = fmt::format("{} {} {}", identity, config::unit_text(limit.quota->unit), limit.timezone);
+    return;
+  }
+  count_ = limit.rate->count;
+  Duration period = limit.rate->period;
+  policy_item_ = fmt::format("{};q={};w={}", quoted_name_, count_, whole_seconds(period));
+  std::string rule;
+  if (limit.algorithm == config::RateAlgorithm::kSlidingWindow) {
+    auto& window = rule_.emplace<store::WindowRule>(store::WindowRule::of(count_, period));
+    rule = fmt::format("sliding {} {}", window.limit, window.part.count());
+  } else {
+    bool fixed = limit.algorithm == config::RateAlgorithm::kFixedWindow;
+    store::RateRule made = fixed ? store::RateRule::fixed_window(count_, period)
+                                 : store::RateRule::of(count_, period, limit.burst.value_or(count_));
+    rule_ = made;
+    rule = fmt::format("{} {} {}", made.interval.count(), made.tolerance.count(), made.window.count());
+  }
+  // What is kept means something at one rate only.
+  identity_ = hash64(fmt::format("{} {}", identity, rule));
 }
 
-gateway::Step Limiter::refuse(gateway::Exchange& exchange, const store::RateDecision& decision) {
-  gateway::Step refused = exchange.refuse(kTooMany);
-  uint64_t seconds = std::max<uint64_t>(1, whole_seconds(decision.retry_after));
-  exchange.response.fields.add(http::FieldName::kRetryAfter, number_text(seconds, exchange.arena));
-  return refused;
+Limiter::Key Limiter::key(std::string_view text, const io::Loop& loop) const {
+  if (is_quota()) {
+    store::CounterKey counter = services_.quotas.key(quota_identity_, text);
+    auto end = calendar_->at(loop.wall_now()).end.time_since_epoch();
+    return {counter.high, counter.low, std::chrono::duration_cast<std::chrono::seconds>(end).count()};
+  }
+  store::RateKey rate = std::holds_alternative<store::WindowRule>(rule_)
+                            ? services_.windows.key(identity_, text)
+                            : services_.rates.key(identity_, text);
+  return {rate.fingerprint, rate.place};
+}
+
+LimitDecision Limiter::decide(const store::QuotaTable::Taken& taken, const io::Loop& loop,
+                              uint32_t cost) const {
+  using Outcome = store::QuotaTable::Taken::Outcome;
+  LimitDecision decision;
+  decision.allowed = taken.outcome == Outcome::kTaken;
+  decision.unknown = taken.outcome == Outcome::kUnknown;
+  decision.remaining = count_ - std::min(count_, taken.spent);
+  decision.reset_after = std::max<Duration>(end_of(taken) - loop.wall_now(), Duration::zero());
+  if (decision.allowed)
+    decision.retry_after = Duration::zero();
+  else
+    decision.retry_after = cost > count_ ? Duration::max() : decision.reset_after;
+  return decision;
+}
+
+LimitDecision Limiter::take(const Key& key, const io::Loop& loop, uint32_t cost) const {
+  if (is_quota()) {
+    store::QuotaDemand wanted = demand(key, cost);
+    store::QuotaTable::Taken taken = services_.quotas.take(wanted);
+    if (taken.low) services_.quotas.ask_for_more(wanted);
+    return decide(taken, loop, cost);
+  }
+  store::RateKey rate{key.first, key.second};
+  if (const auto* window = std::get_if<store::WindowRule>(&rule_))
+    return {services_.windows.take(rate, *window, loop.now(), cost)};
+  return {services_.rates.take(rate, std::get<store::RateRule>(rule_), loop.now(), cost)};
+}
+
+LimitDecision Limiter::peek(const Key& key, const io::Loop& loop, uint32_t cost) const {
+  if (is_quota()) return decide(services_.quotas.peek(demand(key, cost)), loop, cost);
+  store::RateKey rate{key.first, key.second};
+  if (const auto* window = std::get_if<store::WindowRule>(&rule_))
+    return {services_.windows.peek(rate, *window, loop.now(), cost)};
+  return {services_.rates.peek(rate, std::get<store::RateRule>(rule_), loop.now(), cost)};
+}
+
+void Limiter::charge(const Key& key, const io::Loop& loop, uint32_t cost) const {
+  if (is_quota()) return services_.quotas.charge(demand(key, cost));
+  // Again when another worker was faster; each time there is less.
+  while (cost > 0) {
+    cost = static_cast<uint32_t>(std::min<uint64_t>(cost, peek(key, loop, 1).remaining));
+    if (cost == 0 || take(key, loop, cost).allowed) return;
+  }
+}
+
+void Limiter::give_back(const Key& key, uint32_t cost) const {
+  services_.quotas.give_back(demand(key, cost));
+}
+
+io::Task<> Limiter::await_more(const Key& key, io::Loop& loop, uint32_t cost, io::CancelToken& token) const {
+  co_await services_.quotas.await_more(loop, demand(key, cost), token);
+}
+
+std::string_view Limiter::policy_item(const io::Loop& loop, Arena& arena) const {
+  if (!is_quota()) return policy_item_;
+  CalendarPeriod period = calendar_->at(loop.wall_now());
+  return arena.concat(quoted_name_, ";q=", number_text(count_, arena),
+                      ";w=", number_text(whole_seconds(period.end - period.start), arena));
+}
+
+std::string_view Limiter::item(const LimitDecision& decision, Arena& arena) const {
+  return arena.concat(quoted_name_, ";r=", number_text(decision.remaining, arena),
+                      ";t=", number_text(whole_seconds(decision.reset_after), arena));
 }
 
 }  // namespace sluice::policies

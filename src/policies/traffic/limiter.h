@@ -1,50 +1,81 @@
-// Limiter: one rate, counted in the process's table, and how it is told to the client in `RateLimit-Policy`
-// and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
+// Limiter: one limit of rate_limit or of a plan, counted in the process's tables, and how it is told to the
+// client in `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "base/arena.h"
+#include "base/calendar.h"
 #include "config/document.h"
 #include "gateway/exchange.h"
-#include "gateway/policy.h"
+#include "gateway/services.h"
+#include "store/quotas.h"
 #include "store/rate_table.h"
+#include "store/window_table.h"
 
 namespace sluice::policies {
 
+/// What a limit says to a request. Unknown: what is left of a quota must be made durable first.
+struct LimitDecision : store::RateDecision {
+  bool unknown = false;
+};
+
 class Limiter {
  public:
-  /// `name`: of the items of those fields. `identity`: of its state, the same across reloads.
-  Limiter(store::RateTable& table, const config::Rate& rate, std::optional<uint64_t> burst,
-          config::RateAlgorithm algorithm, std::string_view name, std::string_view identity);
+  /// `name`: of the items of those fields. `identity`: of its state, the same across reloads; of a quota also
+  /// across restarts.
+  Limiter(gateway::Services& services, const config::Limit& limit, std::string_view name,
+          std::string_view identity);
 
-  /// Asks for `cost` in the name of `key`, and takes it if it is there.
-  store::RateDecision take(std::string_view key, Instant now, uint32_t cost) const {
-    return table_.take(table_.key(identity_, key), rule_, now, cost);
-  }
+  bool is_quota() const { return calendar_ != nullptr; }
+
+  /// Whose counter it is, at the time of `loop`.
+  struct Key {
+    uint64_t first = 0;
+    uint64_t second = 0;
+    int64_t period_end = 0;  // of a quota
+  };
+  Key key(std::string_view text, const io::Loop& loop) const;
+
+  /// Asks for `cost`, and takes it if it is there.
+  LimitDecision take(const Key& key, const io::Loop& loop, uint32_t cost) const;
   /// Asks alone.
-  store::RateDecision peek(std::string_view key, Instant now, uint32_t cost) const {
-    return table_.peek(table_.key(identity_, key), rule_, now, cost);
-  }
+  LimitDecision peek(const Key& key, const io::Loop& loop, uint32_t cost) const;
+  /// Takes `cost` as far as it is there.
+  void charge(const Key& key, const io::Loop& loop, uint32_t cost) const;
+  /// Of a quota: what was taken is not used.
+  void give_back(const Key& key, uint32_t cost) const;
+  /// Of a quota: until more of it is known.
+  io::Task<> await_more(const Key& key, io::Loop& loop, uint32_t cost, io::CancelToken& token) const;
 
   /// An item of `RateLimit-Policy`.
-  const std::string& policy_item() const { return policy_item_; }
+  std::string_view policy_item(const io::Loop& loop, Arena& arena) const;
   /// An item of `RateLimit`.
-  std::string_view item(const store::RateDecision& decision, Arena& arena) const;
-
-  /// 429, to come again when `decision` says.
-  static gateway::Step refuse(gateway::Exchange& exchange, const store::RateDecision& decision);
+  std::string_view item(const LimitDecision& decision, Arena& arena) const;
+  /// Of its rate or quota.
+  uint64_t count() const { return count_; }
 
  private:
-  store::RateTable& table_;
-  store::RateRule rule_;
-  uint64_t identity_;
+  store::QuotaDemand demand(const Key& key, uint32_t cost) const {
+    return {{key.first, key.second}, key.period_end, count_, cost};
+  }
+  LimitDecision decide(const store::QuotaTable::Taken& taken, const io::Loop& loop, uint32_t cost) const;
+
+  gateway::Services& services_;
+  uint64_t count_;
+  std::variant<store::RateRule, store::WindowRule> rule_;
+  std::unique_ptr<Calendar> calendar_;  // of a quota
+  uint64_t identity_ = 0;               // of a rate
+  std::string quota_identity_;
   std::string quoted_name_;  // as a structured-field string
   std::string policy_item_;
 };
 
+/// Whole seconds, rounded up; a year is as long as any client waits.
+uint64_t whole_seconds(Duration duration);
 /// Decimal, in the arena.
 std::string_view number_text(uint64_t value, Arena& arena);
 

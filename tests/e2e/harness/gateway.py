@@ -168,6 +168,7 @@ class Gateway:
             assert word not in self.said(), f"{word} on stderr"
 
     def kill(self):
+        self.stopped = True
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()

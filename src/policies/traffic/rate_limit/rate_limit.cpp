@@ -1,5 +1,9 @@
 #include "policies/traffic/rate_limit/rate_limit.h"
 
+#include <algorithm>
+#include <cstring>
+
+#include "base/ascii.h"
 #include "gateway/exchange.h"
 #include "gateway/worker.h"
 #include "http/syntax.h"
@@ -29,6 +33,30 @@ std::string ScalarTraits<policies::RateKeyPart>::text(const policies::RateKeyPar
   return std::string(kHeaderPrefix) + part.header;
 }
 
+using CostKind = policies::RateCost::Kind;
+
+Parsed<policies::RateCost> ScalarTraits<policies::RateCost>::parse(std::string_view text) {
+  constexpr std::string_view kResponsePrefix = "response:";
+  policies::RateCost cost;
+  bool response = text.starts_with(kResponsePrefix);
+  if (response || text.starts_with(kHeaderPrefix)) {
+    cost.kind = response ? CostKind::kResponse : CostKind::kRequest;
+    cost.field = text.substr(response ? kResponsePrefix.size() : kHeaderPrefix.size());
+    if (!http::is_token(cost.field)) return std::unexpected("that is no name of a field");
+    return cost;
+  }
+  auto number = ascii::parse_decimal(text);
+  if (!number || *number < 1 || *number > policies::RateCost::kMost)
+    return std::unexpected("it is none of them");
+  cost.fixed = static_cast<uint32_t>(*number);
+  return cost;
+}
+
+std::string ScalarTraits<policies::RateCost>::text(const policies::RateCost& cost) {
+  if (cost.kind == CostKind::kFixed) return std::to_string(cost.fixed);
+  return (cost.kind == CostKind::kResponse ? "response:" : "header:") + cost.field;
+}
+
 }  // namespace sluice::config
 
 namespace sluice::policies {
@@ -39,89 +67,162 @@ using gateway::Exchange;
 using gateway::Step;
 using Kind = RateKeyPart::Kind;
 
+/// A cost as a field says it; 1 when it says none.
+uint32_t number_in(const http::Field* field) {
+  auto number = field ? ascii::parse_decimal(field->value) : std::nullopt;
+  return static_cast<uint32_t>(std::clamp<uint64_t>(number.value_or(1), 1, RateCost::kMost));
+}
+
 }  // namespace
 
+const config::Struct<RateExemptions>& RateExemptions::schema() {
+  static const auto schema = config::Struct<RateExemptions>("rate_exemptions", "Who is not limited.")
+                                 .field("addresses", &RateExemptions::addresses, "Clients of these networks.")
+                                 .field("consumers", &RateExemptions::consumers, "These consumers.")
+                                 .field("groups", &RateExemptions::groups, "Consumers of these groups.");
+  return schema;
+}
+
 const config::Struct<RateLimitConfig>& RateLimitConfig::schema() {
+  using Config = RateLimitConfig;
   static const auto schema =
-      config::Struct<RateLimitConfig>("rate_limit", "Limits how often a caller may ask; beyond it: 429.")
-          .field("rate", &RateLimitConfig::rate, "How many requests in which time.")
-          .required()
-          .field("burst", &RateLimitConfig::burst,
-                 "How many at once, by `gcra`; the count of `rate` when left out.")
-          .range(1, 1e15)
-          .unit("requests")
-          .field("algorithm", &RateLimitConfig::algorithm,
-                 "`gcra`: a full burst, then evenly; `fixed_window`: the count of `rate` in each period.")
-          .field("key", &RateLimitConfig::key,
+      config::Struct<Config>("rate_limit", "Limits how often a caller may ask; beyond it: 429.")
+          .part(&Config::limit)
+          .field("limits", &Config::limits, "Several limits that hold together, instead of one.")
+          .field("key", &Config::key,
                  "Who shares one limit; a list joins them. `consumer` is the client's address where nobody "
                  "is known.")
           .one_or_many()
           .min_items(1)
-          .field("cost", &RateLimitConfig::cost, "What one request counts.")
-          .range(1, 1e6)
-          .check([](const RateLimitConfig& limit, const config::Node& node, config::Reader& reader) {
-            if (limit.burst && limit.algorithm != config::RateAlgorithm::kGcra)
-              reader.error(*node.find("burst"), "conflict", "a window has no `burst`: it is its `rate`");
+          .field("ipv6_prefix", &Config::ipv6_prefix,
+                 "So many bits of an IPv6 address tell callers apart: a subscriber has a whole network.")
+          .range(1, 128)
+          .unit("bits")
+          .field("cost", &Config::cost,
+                 "What one request counts: a number; what a field of the request says (`header:NAME`); or of "
+                 "its answer (`response:NAME`), counted when it is known. Without a number there: 1.")
+          .field("exempt", &Config::exempt, "Who is not limited.")
+          .field("legacy_fields", &Config::legacy_fields,
+                 "Also `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds).")
+          .check([](const Config& configured, const config::Node& node, config::Reader& reader) {
+            const config::Limit& limit = configured.limit;
+            if (!configured.limits.empty() && (limit.rate || limit.quota))
+              reader.error(*node.find("limits"), "conflict", "either one limit here, or `limits`");
+            if (configured.limits.empty() && !limit.rate && !limit.quota)
+              reader.error(node, "missing-key", "it needs a `rate`, a `quota` or `limits`");
+            config::check_limit(limit, node, reader);
+            config::check_quotas(configured.limits, node, reader);
           });
   return schema;
 }
 
 RateLimit::RateLimit(const RateLimitConfig& configured, const gateway::PolicyContext& context)
-    : limiter_(context.services.rates, configured.rate, configured.burst, configured.algorithm, context.id,
-               context.identity),
+    : limits_(context.services, configured.all_limits(), context.id, context.identity),
       cost_(configured.cost),
       parts_(configured.key),
+      ipv6_prefix_(configured.ipv6_prefix),
+      exempt_(configured.exempt),
+      exempts_(!exempt_.addresses.empty() || !exempt_.consumers.empty() || !exempt_.groups.empty()),
+      legacy_fields_(configured.legacy_fields),
       limited_(context.services.metrics.limited(context.id)) {}
 
-std::string_view RateLimit::key_of(Exchange& exchange) const {
-  auto text_of = [&](const RateKeyPart& part) -> std::string_view {
-    switch (part.kind) {
-      case Kind::kConsumer:
-        // Nobody known: the address, marked so that no consumer's name can stand for one.
-        return exchange.identity ? exchange.identity->consumer
-                                 : exchange.arena.concat("\n", exchange.client_address());
-      case Kind::kCredential:
-        return exchange.identity ? exchange.identity->credential_key
-                                 : exchange.arena.concat("\n", exchange.client_address());
-      case Kind::kAddress:
-        return exchange.client_address();
-      case Kind::kApi:
-        return exchange.plan->api;
-      case Kind::kRoute:
-        return exchange.arena.concat(exchange.plan->api, "\n", exchange.plan->route);
-      case Kind::kGateway:
-        return {};
-      case Kind::kHeader: {
-        const http::Field* field = exchange.request.fields.find(part.header);
-        return field ? field->value : std::string_view();
-      }
+bool RateLimit::is_exempt(const Exchange& exchange) const {
+  if (!exempt_.addresses.empty()) {
+    auto address = config::parse_ip(exchange.client_address());
+    auto has = [&](const config::IpPrefix& network) { return network.contains(*address); };
+    if (address && std::ranges::any_of(exempt_.addresses, has)) return true;
+  }
+  if (!exchange.identity) return false;
+  if (std::ranges::find(exempt_.consumers, exchange.identity->consumer) != exempt_.consumers.end())
+    return true;
+  return std::ranges::any_of(exempt_.groups,
+                             [&](const std::string& group) { return exchange.identity->is_in(group); });
+}
+
+std::string_view RateLimit::address_of(Exchange& exchange) const {
+  std::string_view text = exchange.client_address();
+  if (ipv6_prefix_ == 128 || text.find(':') == std::string_view::npos) return text;
+  auto address = config::parse_ip(text);
+  if (!address) return text;
+  size_t whole = ipv6_prefix_ / 8;
+  char* network = exchange.arena.allocate_chars(address->size());
+  std::memset(network, 0, address->size());
+  std::memcpy(network, address->data(), whole);
+  if (ipv6_prefix_ % 8 != 0)
+    network[whole] = static_cast<char>((*address)[whole] & 0xff << (8 - ipv6_prefix_ % 8));
+  return {network, address->size()};
+}
+
+std::string_view RateLimit::text_of(const RateKeyPart& part, Exchange& exchange) const {
+  switch (part.kind) {
+    case Kind::kConsumer:
+      // Nobody known: the address, marked so that no consumer's name can stand for one.
+      return exchange.identity ? exchange.identity->consumer
+                               : exchange.arena.concat("\n", address_of(exchange));
+    case Kind::kCredential:
+      return exchange.identity ? exchange.identity->credential_key
+                               : exchange.arena.concat("\n", address_of(exchange));
+    case Kind::kAddress:
+      return address_of(exchange);
+    case Kind::kApi:
+      return exchange.plan->api;
+    case Kind::kRoute:
+      return exchange.arena.concat(exchange.plan->api, "\n", exchange.plan->route);
+    case Kind::kGateway:
+      return {};
+    case Kind::kHeader: {
+      const http::Field* field = exchange.request.fields.find(part.header);
+      return field ? field->value : std::string_view();
     }
-    return {};
-  };
-  if (parts_.size() == 1) return text_of(parts_.front());
+  }
+  return {};
+}
+
+std::string_view RateLimit::key_of(Exchange& exchange) const {
+  if (parts_.size() == 1) return text_of(parts_.front(), exchange);
   // Each part behind its length: no two lists of parts are one text.
   std::string_view joined;
   for (const RateKeyPart& part : parts_) {
-    std::string_view text = text_of(part);
+    std::string_view text = text_of(part, exchange);
     joined = exchange.arena.concat(joined, number_text(text.size(), exchange.arena), ":", text);
   }
   return joined;
 }
 
+uint32_t RateLimit::cost_of(const Exchange& exchange) const {
+  if (cost_.kind == RateCost::Kind::kFixed) return cost_.fixed;
+  if (cost_.kind == RateCost::Kind::kResponse) return 1;
+  return number_in(exchange.request.fields.find(cost_.field));
+}
+
 Step RateLimit::on_request(Exchange& exchange) const {
-  auto* decision =
-      exchange.arena.make<store::RateDecision>(limiter_.take(key_of(exchange), exchange.now(), cost_));
-  exchange.state<store::RateDecision>() = decision;
-  if (decision->allowed) return Step::next();
+  if (exempts_ && is_exempt(exchange)) return Step::next();
+  LimitSet::Asked* asked = limits_.ask(exchange, key_of(exchange), cost_of(exchange));
+  exchange.state<LimitSet::Asked>() = asked;
+  LimitSet::take(*asked, exchange.loop());
+  if (!asked->allowed && LimitSet::is_unknown(*asked)) return Step::wait(wait(exchange, *asked));
+  return conclude(exchange, *asked);
+}
+
+io::Task<Step> RateLimit::wait(Exchange& exchange, LimitSet::Asked& asked) const {
+  co_await LimitSet::wait(asked, exchange.loop(), exchange.server.token);
+  co_return conclude(exchange, asked);
+}
+
+Step RateLimit::conclude(Exchange& exchange, const LimitSet::Asked& asked) const {
+  if (asked.allowed) return Step::next();
   exchange.worker.metrics().add(limited_);
-  return Limiter::refuse(exchange, *decision);
+  return LimitSet::refuse(exchange, asked);
 }
 
 void RateLimit::on_response(Exchange& exchange) const {
-  const auto* decision = exchange.state<store::RateDecision>();
-  if (!decision) return;
-  exchange.response.fields.add(http::FieldName::kRateLimitPolicy, limiter_.policy_item());
-  exchange.response.fields.add(http::FieldName::kRateLimit, limiter_.item(*decision, exchange.arena));
+  const auto* asked = exchange.state<LimitSet::Asked>();
+  if (!asked) return;
+  if (cost_.kind == RateCost::Kind::kResponse && asked->allowed) {
+    uint32_t cost = number_in(exchange.response.fields.find(cost_.field));
+    if (cost > 1) LimitSet::charge(*asked, exchange.loop(), cost - 1);
+  }
+  LimitSet::tell(exchange, *asked, legacy_fields_);
 }
 
 const gateway::PolicyType& RateLimit::type() {
@@ -133,6 +234,11 @@ const gateway::PolicyType& RateLimit::type() {
         return std::make_shared<const RateLimit>(*static_cast<const RateLimitConfig*>(config), context);
       },
       .decides = true,
+      .needs_state =
+          [](const void* config, const gateway::PolicyContext&) {
+            return std::ranges::any_of(static_cast<const RateLimitConfig*>(config)->all_limits(),
+                                       [](const config::Limit& limit) { return limit.quota.has_value(); });
+          },
       .needs_identity = [](const void* config) -> std::string_view {
         for (const RateKeyPart& part : static_cast<const RateLimitConfig*>(config)->key)
           if (part.kind == Kind::kConsumer || part.kind == Kind::kCredential)

@@ -6,7 +6,7 @@
 
 #include "config/document_types.h"
 #include "gateway/policy_types.h"
-#include "policies/traffic/limiter.h"
+#include "policies/traffic/limit_set.h"
 
 namespace sluice::policies {
 
@@ -18,13 +18,34 @@ struct RateKeyPart {
   friend bool operator==(const RateKeyPart&, const RateKeyPart&) = default;
 };
 
+/// What a request counts: a number, or what a field of the request or of its answer says.
+struct RateCost {
+  static constexpr uint32_t kMost = 1'000'000;
+  enum class Kind : uint8_t { kFixed, kRequest, kResponse };
+  Kind kind = Kind::kFixed;
+  uint32_t fixed = 1;
+  std::string field;  // of kRequest and kResponse
+  friend bool operator==(const RateCost&, const RateCost&) = default;
+};
+
+/// Who is not limited.
+struct RateExemptions {
+  std::vector<config::IpPrefix> addresses;
+  std::vector<std::string> consumers;
+  std::vector<std::string> groups;
+  static const config::Struct<RateExemptions>& schema();
+};
+
 struct RateLimitConfig {
-  config::Rate rate;
-  std::optional<uint64_t> burst;
-  config::RateAlgorithm algorithm = config::RateAlgorithm::kGcra;
+  config::Limit limit;                // one, or
+  std::vector<config::Limit> limits;  // several
   std::vector<RateKeyPart> key{RateKeyPart{}};
-  uint32_t cost = 1;
+  uint32_t ipv6_prefix = 64;
+  RateCost cost;
+  RateExemptions exempt;
+  bool legacy_fields = false;
   static const config::Struct<RateLimitConfig>& schema();
+  std::vector<config::Limit> all_limits() const { return limits.empty() ? std::vector{limit} : limits; }
 };
 
 /// What is refused costs nothing. Fields name it by the policy's id, never by the key.
@@ -38,12 +59,22 @@ class RateLimit final : public gateway::Policy {
   static const gateway::PolicyType& type();
 
  private:
+  bool is_exempt(const gateway::Exchange& exchange) const;
+  std::string_view address_of(gateway::Exchange& exchange) const;
+  std::string_view text_of(const RateKeyPart& part, gateway::Exchange& exchange) const;
   std::string_view key_of(gateway::Exchange& exchange) const;
+  uint32_t cost_of(const gateway::Exchange& exchange) const;
+  io::Task<gateway::Step> wait(gateway::Exchange& exchange, LimitSet::Asked& asked) const;
+  gateway::Step conclude(gateway::Exchange& exchange, const LimitSet::Asked& asked) const;
 
-  Limiter limiter_;
-  uint32_t cost_;
-  std::vector<RateKeyPart> parts_;
-  telemetry::Counter limited_;
+  const LimitSet limits_;
+  const RateCost cost_;
+  const std::vector<RateKeyPart> parts_;
+  const uint32_t ipv6_prefix_;
+  const RateExemptions exempt_;
+  const bool exempts_;  // anybody
+  const bool legacy_fields_;
+  const telemetry::Counter limited_;
 };
 
 }  // namespace sluice::policies
@@ -57,4 +88,15 @@ struct sluice::config::ScalarTraits<sluice::policies::RateKeyPart> {
   static constexpr bool kPlainNumber = false;
   static Parsed<policies::RateKeyPart> parse(std::string_view text);
   static std::string text(const policies::RateKeyPart& part);
+};
+
+template <>
+struct sluice::config::ScalarTraits<sluice::policies::RateCost> {
+  static constexpr std::string_view kName = "cost";
+  static constexpr std::string_view kExpected =
+      "a number from 1 to 1000000, `header:NAME` or `response:NAME`";
+  static constexpr std::string_view kPattern = "^([0-9]{1,7}|header:.+|response:.+)$";
+  static constexpr bool kPlainNumber = true;
+  static Parsed<policies::RateCost> parse(std::string_view text);
+  static std::string text(const policies::RateCost& cost);
 };

@@ -246,5 +246,146 @@ TEST_F(RateLimitTest, RefusesWhatIsNoLimit) {
     EXPECT_FALSE(compile(chain("{ rate_limit: " + std::string(config) + " }"))) << config;
 }
 
+// Contract, section 2 "Rates": "`sliding_window` never lets more than 100 through".
+TEST_F(RateLimitTest, ASlidingWindowNeverLetsMoreThrough) {
+  start(chain("{ rate_limit: { rate: 10/9s, algorithm: sliding_window } }"));
+  EXPECT_EQ(passing(12), 10);
+  int passed = 0;
+  for (int i = 0; i < 9; ++i) {
+    world.run_for(1s);
+    passed += passing(1);
+  }
+  EXPECT_EQ(passed, 0);
+  world.run_for(1s);
+  EXPECT_EQ(passing(12), 10);
+  EXPECT_EQ(get("/").field("RateLimit-Policy"), "\"rate_limit\";q=10;w=9");
+}
+
+TEST_F(RateLimitTest, SeveralLimitsHoldTogether) {
+  start(
+      chain("{ rate_limit: { id: both, limits: [ { rate: 4/1s }, { rate: 6/1h, algorithm: sliding_window }, "
+            "{ quota: 8/day } ] } }"));
+  EXPECT_EQ(passing(5), 4);
+  Answer answer = get("/");
+  EXPECT_EQ(answer.code(), "rate_limited");
+  EXPECT_EQ(answer.field("RateLimit-Policy"),
+            "\"both-1\";q=4;w=1, \"both-2\";q=6;w=3600, \"both-3\";q=8;w=86400");
+  EXPECT_EQ(answer.field("RateLimit").find("\"both-1\";r=0;t=1, \"both-2\";r=2;t="), 0u)
+      << answer.field("RateLimit");
+  world.run_for(1s);
+  EXPECT_EQ(passing(5), 2) << "what the first refused cost nothing at the second";
+  world.run_for(2h);
+  EXPECT_EQ(passing(5), 2) << "eight on this day";
+  EXPECT_EQ(get("/").code(), "quota_exceeded");
+}
+
+TEST_F(RateLimitTest, AQuotaIsOfTheCalendar) {
+  // The simulated wall begins on the hour or somewhere in it: what counts is its turn.
+  start(chain("{ rate_limit: { quota: 5/hour, timezone: Asia/Kolkata } }"));
+  EXPECT_EQ(passing(8), 5);
+  Answer answer = get("/");
+  EXPECT_EQ(answer.status, 429);
+  EXPECT_EQ(answer.code(), "quota_exceeded");
+  EXPECT_EQ(answer.field("RateLimit-Policy"), "\"rate_limit\";q=5;w=3600");
+  auto left = std::chrono::seconds(std::stoi(answer.field("Retry-After")));
+  EXPECT_EQ(answer.field("RateLimit"), "\"rate_limit\";r=0;t=" + std::to_string(left.count()));
+  world.run_for(left - 1s);
+  EXPECT_EQ(passing(2), 0);
+  world.run_for(2s);
+  EXPECT_EQ(passing(8), 5);
+}
+
+TEST_F(RateLimitTest, AQuotaSurvivesAReloadAndALargerOneKeepsWhatWasUsed) {
+  start(chain("{ rate_limit: { quota: 3/month } }"));
+  EXPECT_EQ(passing(5), 3);
+  reload(chain("{ rate_limit: { quota: 5/month } }"));
+  EXPECT_EQ(passing(5), 2);
+}
+
+TEST_F(RateLimitTest, ACostMayComeFromTheRequest) {
+  start(chain("{ rate_limit: { rate: 10/1h, cost: 'header:X-Cost' } }"));
+  EXPECT_EQ(get("/", "X-Cost: 4\r\n").field("RateLimit").find("\"rate_limit\";r=6"), 0u);
+  EXPECT_EQ(get("/", "X-Cost: many\r\n").field("RateLimit").find("\"rate_limit\";r=5"), 0u);
+  EXPECT_EQ(get("/", "X-Cost: 0\r\n").field("RateLimit").find("\"rate_limit\";r=4"), 0u);
+  EXPECT_EQ(get("/", "X-Cost: 5\r\n").status, 429);
+  EXPECT_EQ(get("/", "X-Cost: 4\r\n").status, 200);
+}
+
+TEST_F(RateLimitTest, ACostMayComeFromTheAnswer) {
+  for (std::string_view limit :
+       {"rate: 10/1h", "rate: 10/1h, algorithm: sliding_window", "quota: 10/month"}) {
+    std::string policies =
+        "{ rate_limit: { id: l" + std::to_string(limit.size()) + ", " + std::string(limit) +
+        ", cost: 'response:X-Cost' } }, { headers: { response: { set: { x-cost: '4' } } } }";
+    if (workers.empty())
+      start(chain(policies));
+    else
+      reload(chain(policies));
+    EXPECT_EQ(passing(3), 3) << limit << ": the third finds two left";
+    Answer answer = get("/");
+    EXPECT_EQ(answer.status, 429) << limit;
+    EXPECT_NE(answer.field("RateLimit").find(";r=0;"), std::string::npos) << answer.field("RateLimit");
+  }
+}
+
+TEST_F(RateLimitTest, SomeAreNotLimited) {
+  start(
+      chain("{ api_key: {} }, { rate_limit: { rate: 1/1h, key: gateway, exempt: { addresses: [192.0.2.0/24], "
+            "groups: [g] } } }"));
+  EXPECT_EQ(passing(3, "/", kAnna), 3) << "of group g";
+  EXPECT_EQ(passing(3, "/", kBen), 1);
+  from("192.0.2.7");
+  EXPECT_EQ(passing(3, "/", kBen), 3);
+  EXPECT_EQ(get("/", kBen).field("RateLimit"), "");
+  from("192.0.3.7");
+  reload(
+      chain("{ api_key: {} }, { rate_limit: { rate: 1/1h, key: gateway, exempt: { consumers: [ben] } } }"));
+  EXPECT_EQ(passing(3, "/", kBen), 3);
+  EXPECT_EQ(passing(3, "/", kAnna), 0);
+}
+
+// RFC 6177: a site has a network of its own, so its addresses are one caller.
+TEST_F(RateLimitTest, IPv6CallersAreToldApartByTheirNetwork) {
+  start(chain("{ rate_limit: { rate: 1/1h, key: address } }"));
+  from("10.0.0.1");
+  for (auto [address, passes] :
+       {std::pair{"2001:db8:0:1::1", 1}, {"2001:db8:0:1::2", 0}, {"2001:db8:0:2::1", 1}}) {
+    EXPECT_EQ(passing(1, "/", "X-Forwarded-For: " + std::string(address) + "\r\n"), passes) << address;
+  }
+  reload(chain("{ rate_limit: { id: whole, rate: 1/1h, key: address, ipv6_prefix: 128 } }"));
+  EXPECT_EQ(passing(1, "/", "X-Forwarded-For: 2001:db8:0:1::1\r\n"), 1);
+  EXPECT_EQ(passing(1, "/", "X-Forwarded-For: 2001:db8:0:1::2\r\n"), 1);
+}
+
+TEST_F(RateLimitTest, OlderFieldsOnRequest) {
+  start(chain("{ rate_limit: { rate: 5/1m, legacy_fields: true } }"));
+  Answer answer = get("/");
+  EXPECT_EQ(answer.field("X-RateLimit-Limit"), "5");
+  EXPECT_EQ(answer.field("X-RateLimit-Remaining"), "4");
+  EXPECT_EQ(answer.field("X-RateLimit-Reset"), "12");
+}
+
+TEST_F(RateLimitTest, SaysWhatIsWrong) {
+  struct Case {
+    std::string_view policy, problem;
+  };
+  for (const Case& each : {
+           Case{"{}", "it needs a `rate`, a `quota` or `limits`"},
+           Case{"{ rate: 1/1s, quota: 1/day }", "one limit is a `rate` or a `quota`; write two"},
+           Case{"{ rate: 1/1s, limits: [ { rate: 1/1s } ] }", "either one limit here, or `limits`"},
+           Case{"{ quota: 1/fortnight }", "a quota is by `hour`, `day`, `week` or `month`"},
+           Case{"{ quota: 0/day }", "a quota of nothing refuses everything"},
+           Case{"{ quota: 1/day, burst: 3 }", "a quota has no `burst`"},
+           Case{"{ quota: 1/day, timezone: Europe/Berlim }", "it is no name of the system's time zones"},
+           Case{"{ rate: 1/1s, timezone: UTC }", "a `timezone` is for a `quota`"},
+           Case{"{ limits: [ { quota: 1/day }, { quota: 9/day } ] }", "two quotas of the same period"},
+           Case{"{ rate: 1/1s, cost: 'response:a b' }", "that is no name of a field"},
+           Case{"{ rate: 20000000/1s, algorithm: sliding_window }", "counts up to 16777215"},
+       }) {
+    EXPECT_FALSE(compile(chain("{ rate_limit: " + std::string(each.policy) + " }"))) << each.policy;
+    EXPECT_NE(problems.find(each.problem), std::string::npos) << each.policy << problems;
+  }
+}
+
 }  // namespace
 }  // namespace sluice::policies::testing

@@ -32,18 +32,9 @@ const config::Struct<SubscriptionConfig>& SubscriptionConfig::schema() {
 Subscription::Subscription(const SubscriptionConfig& configured, const gateway::PolicyContext& context)
     : limited_(context.services.metrics.limited(context.id)) {
   for (const auto& [name, plan] : context.plans) {
-    auto made = std::make_unique<Plan>();
-    made->name = name;
-    for (size_t i = 0; i < plan.limits.size(); ++i) {
-      const config::PlanLimit& limit = plan.limits[i];
-      // A single limit has the policy's own name.
-      std::string item =
-          plan.limits.size() == 1 ? std::string(context.id) : fmt::format("{}-{}", context.id, i + 1);
-      std::string identity = fmt::format("{} plan {} {}", context.identity, name, i);
-      made->limits.emplace_back(context.services.rates, limit.rate, limit.burst, limit.algorithm, item,
-                                identity);
-      made->policy_text += (i > 0 ? ", " : "") + made->limits.back().policy_item();
-    }
+    // Rates are kept by plan. Quotas are not: who goes over to another plan keeps what was used.
+    auto made = std::make_unique<const Plan>(
+        name, LimitSet(context.services, plan.limits, context.id, context.identity, " plan " + name));
     if (configured.default_plan == name) default_ = made.get();
     std::string_view key = made->name;
     plans_.emplace(key, std::move(made));
@@ -73,34 +64,27 @@ Step Subscription::on_request(Exchange& exchange) const {
   std::string_view who = exchange.identity ? exchange.identity->consumer
                                            : exchange.arena.concat("\n", exchange.client_address());
   std::string_view key = exchange.arena.concat(exchange.plan->api, "\n", who);
-  auto decisions = exchange.arena.allocate_array<store::RateDecision>(plan->limits.size());
-  exchange.state<Taken>() = exchange.arena.make<Taken>(plan, decisions);
-  // What one limit refuses is not to cost anything at the others.
-  const store::RateDecision* refused = nullptr;
-  for (size_t i = 0; i < decisions.size(); ++i) {
-    decisions[i] = plan->limits[i].peek(key, exchange.now(), 1);
-    bool later = !refused || decisions[i].retry_after > refused->retry_after;
-    if (!decisions[i].allowed && later) refused = &decisions[i];
-  }
-  for (size_t i = 0; i < decisions.size() && !refused; ++i) {
-    decisions[i] = plan->limits[i].take(key, exchange.now(), 1);
-    if (!decisions[i].allowed) refused = &decisions[i];
-  }
-  if (!refused) return Step::next();
+  LimitSet::Asked* asked = plan->limits.ask(exchange, key, 1);
+  exchange.state<LimitSet::Asked>() = asked;
+  LimitSet::take(*asked, exchange.loop());
+  if (!asked->allowed && LimitSet::is_unknown(*asked)) return Step::wait(wait(exchange, *asked));
+  return conclude(exchange, *asked);
+}
+
+io::Task<Step> Subscription::wait(Exchange& exchange, LimitSet::Asked& asked) const {
+  co_await LimitSet::wait(asked, exchange.loop(), exchange.server.token);
+  co_return conclude(exchange, asked);
+}
+
+Step Subscription::conclude(Exchange& exchange, const LimitSet::Asked& asked) const {
+  if (asked.allowed) return Step::next();
   exchange.worker.metrics().add(limited_);
-  return Limiter::refuse(exchange, *refused);
+  return LimitSet::refuse(exchange, asked);
 }
 
 void Subscription::on_response(Exchange& exchange) const {
-  const auto* taken = exchange.state<Taken>();
-  if (!taken) return;
-  Arena& arena = exchange.arena;
-  std::string_view items;
-  for (size_t i = 0; i < taken->decisions.size(); ++i)
-    items = arena.concat(items, items.empty() ? "" : ", ",
-                         taken->plan->limits[i].item(taken->decisions[i], arena));
-  exchange.response.fields.add(http::FieldName::kRateLimitPolicy, taken->plan->policy_text);
-  exchange.response.fields.add(http::FieldName::kRateLimit, items);
+  const auto* asked = exchange.state<LimitSet::Asked>();
+  if (asked) LimitSet::tell(exchange, *asked, false);
 }
 
 const gateway::PolicyType& Subscription::type() {
@@ -118,6 +102,13 @@ const gateway::PolicyType& Subscription::type() {
       },
       .decides = true,
       .reads_plans = true,
+      .needs_state =
+          [](const void*, const gateway::PolicyContext& context) {
+            return std::ranges::any_of(context.plans, [](const auto& plan) {
+              return std::ranges::any_of(plan.second.limits,
+                                         [](const config::Limit& limit) { return limit.quota.has_value(); });
+            });
+          },
       .needs_identity = [](const void* config) -> std::string_view {
         if (static_cast<const SubscriptionConfig*>(config)->default_plan) return {};
         return "no policy before it can know who is calling: it refuses everybody";

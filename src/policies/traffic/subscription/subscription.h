@@ -10,7 +10,7 @@
 
 #include "config/types.h"
 #include "gateway/policy_types.h"
-#include "policies/traffic/limiter.h"
+#include "policies/traffic/limit_set.h"
 
 namespace sluice::policies {
 
@@ -32,17 +32,14 @@ class Subscription final : public gateway::Policy {
  private:
   struct Plan {
     std::string name;
-    std::vector<Limiter> limits;
-    std::string policy_text;  // RateLimit-Policy; empty: nothing is limited
-  };
-  /// What an exchange remembers.
-  struct Taken {
-    const Plan* plan;
-    std::span<store::RateDecision> decisions;  // one a limit
+    LimitSet limits;
   };
 
   /// Null: the exchange is refused with `why`.
   const Plan* plan_of(const gateway::Exchange& exchange, const gateway::Refusal*& why) const;
+
+  io::Task<gateway::Step> wait(gateway::Exchange& exchange, LimitSet::Asked& asked) const;
+  gateway::Step conclude(gateway::Exchange& exchange, const LimitSet::Asked& asked) const;
 
   std::unordered_map<std::string_view, std::unique_ptr<const Plan>> plans_;  // by their names
   const Plan* default_ = nullptr;

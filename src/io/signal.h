@@ -7,17 +7,17 @@
 #include "io/cancel.h"
 #include "io/loop.h"
 
-namespace sluice::http::h2 {
+namespace sluice::io {
 
 /// Telling while nobody waits has no effect: who waits looks at what it waits for first.
-class Signal final : private io::Cancellable {
+class Signal final : private Cancellable {
  public:
-  explicit Signal(io::Loop& loop) : loop_(loop) {}
+  explicit Signal(Loop& loop) : loop_(loop) {}
   ~Signal() { assert(!waiter_); }
 
   struct Await {
     Signal& signal;
-    io::CancelToken* token;
+    CancelToken* token;
     bool await_ready() const { return token && token->cancelled(); }
     void await_suspend(std::coroutine_handle<> waiter) const {
       signal.waiter_ = waiter;
@@ -26,7 +26,7 @@ class Signal final : private io::Cancellable {
     void await_resume() const {}
   };
   /// Returns at once when `token` is cancelled.
-  Await wait(io::CancelToken& token) { return {*this, &token}; }
+  Await wait(CancelToken& token) { return {*this, &token}; }
   /// Whatever is cancelled.
   Await wait_anyway() { return {*this, nullptr}; }
   void tell() {
@@ -38,8 +38,8 @@ class Signal final : private io::Cancellable {
  private:
   void on_cancel() override { tell(); }
 
-  io::Loop& loop_;
+  Loop& loop_;
   std::coroutine_handle<> waiter_;
 };
 
-}  // namespace sluice::http::h2
+}  // namespace sluice::io

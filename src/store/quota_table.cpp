@@ -1,0 +1,164 @@
+#include "store/quota_table.h"
+
+#include <algorithm>
+
+namespace sluice::store {
+
+// A slot's word is its generation (16 bits; odd while it is being rewritten) and what is spent (48 bits).
+// Readers take the word first, then the other members, then change the word by compare-and-swap: it fails if
+// the slot has become another's meanwhile.
+namespace {
+
+constexpr int kSpentBits = 48;
+constexpr uint64_t kSpentMask = (uint64_t{1} << kSpentBits) - 1;
+constexpr uint64_t kOneGeneration = uint64_t{1} << kSpentBits;
+constexpr uint64_t kAsked = uint64_t{1} << 63;  // in `granted`: somebody has been told to ask for more
+
+/// A counter is given away when its period has ended so many seconds ago: by then every worker knows.
+constexpr int64_t kMaxSkew = 2;
+
+uint64_t spent_of(uint64_t word) { return word & kSpentMask; }
+bool is_rewritten(uint64_t word) { return (word & kOneGeneration) != 0; }
+
+}  // namespace
+
+QuotaTable::Seen QuotaTable::find(const CounterKey& key) const {
+  Seen seen;
+  slots_.probe(key.low, [&](Slot& slot) {
+    uint64_t word = slot.word.load();
+    if (word == 0) return true;
+    if (is_rewritten(word) || slot.high.load() != key.high || slot.low.load() != key.low) return false;
+    seen = {&slot, word};
+    return true;
+  });
+  return seen;
+}
+
+QuotaTable::Taken QuotaTable::look(const Seen& seen, int64_t period_end, uint64_t limit, uint64_t cost) {
+  using Outcome = Taken::Outcome;
+  Taken taken{.outcome = Outcome::kUnknown, .period_end = period_end};
+  if (!seen.slot) return taken;
+  taken.period_end = seen.slot->period_end.load();
+  if (taken.period_end < period_end) return {.outcome = Outcome::kUnknown, .period_end = period_end};
+  taken.spent = spent_of(seen.word);
+  if (cost > limit || taken.spent > limit - cost)
+    taken.outcome = Outcome::kSpent;
+  else if (taken.spent + cost <= (seen.slot->granted.load() & ~kAsked))
+    taken.outcome = Outcome::kTaken;
+  return taken;
+}
+
+QuotaTable::Taken QuotaTable::take(const CounterKey& key, int64_t period_end, uint64_t limit, uint64_t block,
+                                   uint64_t cost) {
+  for (;;) {
+    Seen seen = find(key);
+    Taken taken = look(seen, period_end, limit, cost);
+    if (taken.outcome != Taken::Outcome::kTaken) {
+      // What was seen is true only if the slot has not become another's meanwhile.
+      if (!seen.slot || seen.slot->word.load() == seen.word) return taken;
+      continue;
+    }
+    if (!seen.slot->word.compare_exchange_strong(seen.word, seen.word + cost)) continue;
+    taken.spent += cost;
+    uint64_t granted = seen.slot->granted.load();
+    bool low = !(granted & kAsked) && granted < limit && granted - std::min(granted, taken.spent) < block / 2;
+    taken.low = low && !(seen.slot->granted.fetch_or(kAsked) & kAsked);
+    return taken;
+  }
+}
+
+QuotaTable::Taken QuotaTable::peek(const CounterKey& key, int64_t period_end, uint64_t limit,
+                                   uint64_t cost) const {
+  for (;;) {
+    Seen seen = find(key);
+    Taken taken = look(seen, period_end, limit, cost);
+    if (!seen.slot || seen.slot->word.load() == seen.word) return taken;
+  }
+}
+
+bool QuotaTable::charge(const CounterKey& key, int64_t period_end, uint64_t limit, uint64_t cost) {
+  for (;;) {
+    Seen seen = find(key);
+    if (!seen.slot || seen.slot->period_end.load() < period_end) return false;
+    uint64_t spent = spent_of(seen.word);
+    uint64_t more = std::min(cost, limit - std::min(limit, spent));
+    if (!seen.slot->word.compare_exchange_strong(seen.word, seen.word + more)) continue;
+    return spent + more > (seen.slot->granted.load() & ~kAsked);
+  }
+}
+
+void QuotaTable::give_back(const CounterKey& key, int64_t period_end, uint64_t cost) {
+  for (;;) {
+    Seen seen = find(key);
+    if (!seen.slot || seen.slot->period_end.load() != period_end || spent_of(seen.word) < cost) return;
+    if (seen.slot->word.compare_exchange_strong(seen.word, seen.word - cost)) return;
+  }
+}
+
+/// Under the mutex: the key's own slot, or else one that is free, or else another's.
+QuotaTable::Slot& QuotaTable::place_for(const CounterKey& key, int64_t now) {
+  if (Seen seen = find(key); seen.slot) return *seen.slot;
+  Slot* found = nullptr;
+  slots_.probe(key.low, [&](Slot& slot) {
+    if (slot.word.load() == 0 || slot.period_end.load() + kMaxSkew < now) found = &slot;
+    return found != nullptr;
+  });
+  if (found) return *found;
+  evictions_.fetch_add(1, std::memory_order_relaxed);
+  uint64_t step = next_victim_++ % (slots_.slots_of_a_key());
+  slots_.probe(key.low, [&](Slot& slot) {
+    found = &slot;
+    return step-- == 0;
+  });
+  return *found;
+}
+
+void QuotaTable::rewrite(Slot& slot, const CounterKey& key, int64_t period_end, uint64_t spent,
+                         uint64_t granted) {
+  uint64_t word = slot.word.load();
+  while (!slot.word.compare_exchange_weak(word, (word & ~kSpentMask) + kOneGeneration)) {
+  }
+  slot.high.store(key.high);
+  slot.low.store(key.low);
+  slot.period_end.store(period_end);
+  slot.granted.store(granted);
+  // Never zero: that is an untouched slot.
+  uint64_t generation = (word & ~kSpentMask) + 2 * kOneGeneration;
+  if (generation == 0) generation = 2 * kOneGeneration;
+  slot.word.store(generation | spent);
+}
+
+void QuotaTable::granted(const Grant& grant, int64_t now) {
+  std::lock_guard lock(writing_);
+  Slot* slot = &place_for(grant.key, now);
+  bool ours =
+      slot->high.load() == grant.key.high && slot->low.load() == grant.key.low && slot->word.load() != 0;
+  if (!ours || slot->period_end.load() < grant.period_end)
+    return rewrite(*slot, grant.key, grant.period_end, grant.from, grant.to);
+  if (slot->period_end.load() > grant.period_end) return;
+  uint64_t before = slot->granted.load() & ~kAsked;
+  // Another process has spent what lies between.
+  if (grant.from > before) slot->word.fetch_add(grant.from - before);
+  slot->granted.store(std::max(before, grant.to));
+}
+
+void QuotaTable::grant_unwritten(const CounterKey& key, int64_t period_end, uint64_t amount, int64_t now) {
+  Grant grant{.key = key, .period_end = period_end};
+  if (Seen seen = find(key); seen.slot && seen.slot->period_end.load() == period_end)
+    grant.from = seen.slot->granted.load() & ~kAsked;
+  grant.to = grant.from + amount;
+  granted(grant, now);
+}
+
+std::vector<Unspent> QuotaTable::unspent(int64_t now) const {
+  std::vector<Unspent> all;
+  slots_.for_each([&](const Slot& slot) {
+    uint64_t word = slot.word.load();
+    uint64_t granted = slot.granted.load() & ~kAsked;
+    if (word == 0 || slot.period_end.load() <= now || spent_of(word) >= granted) return;
+    all.push_back({{slot.high.load(), slot.low.load()}, slot.period_end.load(), granted, spent_of(word)});
+  });
+  return all;
+}
+
+}  // namespace sluice::store
