@@ -237,6 +237,8 @@ const Struct<Document>& Document::schema() {
           .field("policies", &Document::policies, "Policies that every request passes, in this order.")
           .field("apis", &Document::apis, "What is served, by name.")
           .names()
+          .field("redis", &Document::redis, "Redis servers that several gateways share counters in, by name.")
+          .names()
           .field("plans", &Document::plans, "What subscriptions allow, by name.")
           .names()
           .field("consumers", &Document::consumers, "Who calls, by name.")

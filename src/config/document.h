@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "config/balancing.h"
 #include "config/policy_entry.h"
+#include "config/redis.h"
 #include "config/struct_type.h"
 #include "config/types.h"
 #include "config/values.h"
@@ -276,6 +277,17 @@ struct Upstream {
   static const Struct<Upstream>& schema();
 };
 
+// --- stores that several gateways share ---
+
+struct RedisStore {
+  RedisUrl url;
+  UpstreamTls tls;
+  Duration timeout = std::chrono::milliseconds(5);
+  Duration connect_timeout = std::chrono::seconds(1);
+  Origin origin;
+  static const Struct<RedisStore>& schema();
+};
+
 // --- streams: TCP, TLS and UDP that is not HTTP ---
 
 enum class StreamTls : uint8_t { kPassthrough, kTerminate };
@@ -388,6 +400,20 @@ struct Api {
 
 enum class RateAlgorithm : uint8_t { kGcra, kSlidingWindow, kFixedWindow };
 
+/// `local`: each node by itself; `lease`: nodes borrow parts of the limit; `strict`: every request asks.
+enum class SharingMode : uint8_t { kLocal, kLease, kStrict };
+enum class StoreFailure : uint8_t { kAllow, kDeny, kLocal };
+
+/// Where limits are counted.
+struct Sharing {
+  std::string store;  // of `redis`; empty: here
+  SharingMode mode = SharingMode::kLease;
+  StoreFailure on_store_failure = StoreFailure::kLocal;
+  static const Struct<Sharing>& schema();
+  bool is_local() const { return store.empty() || mode == SharingMode::kLocal; }
+};
+void check_sharing(const Sharing& sharing, const Node& node, Reader& reader);
+
 /// How much: a rate, or a quota of a calendar period.
 struct Limit {
   std::optional<Rate> rate;
@@ -447,6 +473,7 @@ struct Document {
   PolicyList policies;
   Map<Api> apis;
   Map<Plan> plans;
+  Map<RedisStore> redis;
   Map<Consumer> consumers;
 
   WallTime loaded_at{};                 // filled in by the loader, as the next one

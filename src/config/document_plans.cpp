@@ -30,6 +30,26 @@ void check_quotas(const std::vector<Limit>& limits, const Node& node, Reader& re
         reader.error(node, "conflict", "two quotas of the same period: the smaller one alone would count");
 }
 
+const Struct<Sharing>& Sharing::schema() {
+  static const auto schema =
+      Struct<Sharing>("sharing", "Where limits are counted.")
+          .field("store", &Sharing::store,
+                 "The entry of `redis` that all gateways count in; each by itself when left out.")
+          .field("mode", &Sharing::mode,
+                 "`lease`: each gateway borrows small parts of the limit; `strict`: every request asks the "
+                 "store; `local`: the store is not used.")
+          .field("on_store_failure", &Sharing::on_store_failure,
+                 "What happens when the store does not answer in time: `allow`, `deny` (503), or count "
+                 "`local`ly.");
+  return schema;
+}
+
+void check_sharing(const Sharing& sharing, const Node& node, Reader& reader) {
+  for (const char* name : {"mode", "on_store_failure"})
+    if (sharing.store.empty() && node.find(name))
+      reader.error(*node.find(name), "conflict", "it is about a `store`, and there is none");
+}
+
 const Struct<Limit>& Limit::schema() {
   static const auto schema =
       Struct<Limit>("limit", "How much: a `rate`, or a `quota` of a calendar period.")

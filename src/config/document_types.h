@@ -49,6 +49,16 @@ struct EnumTraits<ErrorFormat> {
   static constexpr EnumName<ErrorFormat> kNames[] = {{"problem", ErrorFormat::kProblem}};
 };
 template <>
+struct EnumTraits<SharingMode> {
+  static constexpr EnumName<SharingMode> kNames[] = {
+      {"local", SharingMode::kLocal}, {"lease", SharingMode::kLease}, {"strict", SharingMode::kStrict}};
+};
+template <>
+struct EnumTraits<StoreFailure> {
+  static constexpr EnumName<StoreFailure> kNames[] = {
+      {"allow", StoreFailure::kAllow}, {"deny", StoreFailure::kDeny}, {"local", StoreFailure::kLocal}};
+};
+template <>
 struct EnumTraits<RateAlgorithm> {
   static constexpr EnumName<RateAlgorithm> kNames[] = {{"gcra", RateAlgorithm::kGcra},
                                                        {"sliding_window", RateAlgorithm::kSlidingWindow},

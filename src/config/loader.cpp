@@ -154,6 +154,7 @@ class Loader {
     merge_map("stream", streams_, whole.streams, nodes_.streams, part.streams, root.find("streams"));
     merge_map("chain", chains_, whole.chains, nodes_.chains, part.chains, root.find("chains"));
     merge_map("API", apis_, whole.apis, nodes_.apis, part.apis, root.find("apis"));
+    merge_map("Redis store", redis_, whole.redis, nodes_.redis, part.redis, root.find("redis"));
     merge_map("plan", plans_, whole.plans, nodes_.plans, part.plans, root.find("plans"));
     merge_map("consumer", consumers_, whole.consumers, nodes_.consumers, part.consumers,
               root.find("consumers"));
@@ -203,6 +204,7 @@ class Loader {
   Places chains_;
   Places apis_;
   Places plans_;
+  Places redis_;
   Places consumers_;
 };
 

@@ -66,6 +66,8 @@ class Validator {
     }
     for (size_t i = 0; i < document_.upstreams.size(); ++i)
       check_upstream(document_.upstreams[i].second, *nodes_.upstreams[i]);
+    for (size_t i = 0; i < document_.redis.size(); ++i)
+      check_redis(document_.redis[i].second, *nodes_.redis[i]);
     for (size_t i = 0; i < document_.apis.size(); ++i)
       check_api(document_.apis[i].first, document_.apis[i].second, *nodes_.apis[i]);
     check_consumers();
@@ -147,11 +149,22 @@ class Validator {
     }
   }
 
+  void check_client_tls(const UpstreamTls& tls, const Node& node) {
+    if (!tls.ca.empty()) check_named("trust", trust_names_, tls.ca, member_or(node, "ca"));
+    if (!tls.certificate.empty())
+      check_named("certificate", certificate_names_, tls.certificate, member_or(node, "certificate"));
+  }
+
+  void check_redis(const RedisStore& store, const Node& node) {
+    const Node& tls = member_or(node, "tls");
+    check_client_tls(store.tls, tls);
+    if (node.find("tls") && !store.url.tls)
+      diagnostics_.warning(tls, "unused-tls", "this store is not `rediss://`");
+  }
+
   void check_upstream(const Upstream& upstream, const Node& node) {
     const Node& tls = member_or(node, "tls");
-    if (!upstream.tls.ca.empty()) check_named("trust", trust_names_, upstream.tls.ca, member_or(tls, "ca"));
-    if (!upstream.tls.certificate.empty())
-      check_named("certificate", certificate_names_, upstream.tls.certificate, member_or(tls, "certificate"));
+    check_client_tls(upstream.tls, tls);
     if (node.find("tls") &&
         std::ranges::none_of(upstream.targets, [](const Target& target) { return target.url.tls(); }))
       diagnostics_.warning(tls, "unused-tls", "no target of this upstream is `https://`");

@@ -23,6 +23,7 @@ struct WrittenNodes {
   std::vector<const Node*> chains;
   std::vector<const Node*> apis;
   std::vector<const Node*> plans;
+  std::vector<const Node*> redis;
   std::vector<const Node*> consumers;
 };
 

@@ -70,7 +70,8 @@ class Compilation {
   const Snapshot* previous_;
   config::Diagnostics& diagnostics_;
   ContentDigest gateway_digest_;
-  ContentDigest plans_digest_;
+  ContentDigest shared_digest_;  // of what policies read beside their own configuration
+  RedisStores stores_;
   bool needs_state_ = false;
   UpstreamsByName upstreams_;
   std::unordered_map<std::string_view, ContentDigest> upstream_digests_;
@@ -83,7 +84,9 @@ class Compilation {
 std::unique_ptr<Compiled> Compilation::run() {
   auto next = std::make_shared<Snapshot>();
   compile_settings(*next);
+  shared_digest_ = digest_of_struct(document_.plans);
   compile_upstreams();
+  gateway_digest_ = combine(gateway_digest_, shared_digest_);
   for (const auto& [name, configured] : document_.upstreams) next->upstreams.push_back(upstreams_[name]);
   compiler_.streams_.compile(document_, upstreams_, services_.metrics, *next);
   if (previous_)
@@ -175,47 +178,20 @@ void Compilation::compile_settings(Snapshot& next) {
   }
 
   // All that every route inherits: what changes here changes them all.
-  plans_digest_ = digest_of_struct(document_.plans);
-  gateway_digest_ =
-      combine(combine(digest_of_struct(gateway), digest_of_struct(document_.policies)), plans_digest_);
+  gateway_digest_ = combine(digest_of_struct(gateway), digest_of_struct(document_.policies));
 }
 
 void Compilation::compile_upstreams() {
   for (const auto& [name, configured] : document_.upstreams) {
-    ContentDigest digest = combine(digest_of(name), digest_of_struct(configured));
-    if (!document_.gateway.zone.empty()) digest = combine(digest, digest_of(document_.gateway.zone));
-    std::shared_ptr<const tls::ClientContext> tls;
-    ContentDigest tls_digest;
-    if (std::ranges::any_of(configured.targets, [](const auto& target) { return target.url.tls(); })) {
-      tls = compiler_.tls_.upstream(document_, configured, tls_digest, diagnostics_);
-      digest = combine(digest, tls_digest);
-    }
+    ContentDigest digest;
+    upstreams_.emplace(name,
+                       compiler_.upstreams_.upstream(document_, name, configured, digest, diagnostics_));
     upstream_digests_.emplace(name, digest);
-    std::weak_ptr<const Upstream>& known = compiler_.known_upstreams_[digest];
-    auto upstream = known.lock();
-    if (!upstream) {
-      std::vector<Target> targets;
-      for (const config::Target& target : configured.targets) {
-        TargetTls target_tls;
-        if (target.url.tls())
-          target_tls = {.context = tls,
-                        .server_name = configured.tls.sni.empty() ? target.url.host : configured.tls.sni,
-                        .key = fmt::format("{:x}.{:x}", tls_digest.high, tls_digest.low)};
-        targets.push_back({.identity = compiler_.targets_.find_or_make(name, target.url, target_tls),
-                           .authority = config::authority(target.url),
-                           .base_path = target.url.base_path,
-                           .weight = target.weight,
-                           .priority = target.priority,
-                           .zone = target.zone});
-      }
-      UpstreamParts parts{.targets = std::move(targets),
-                          .load = compiler_.targets_.load_of(name),
-                          .zone = document_.gateway.zone};
-      upstream = std::make_shared<const Upstream>(name, configured, std::move(parts),
-                                                  services_.metrics.upstream(name));
-      known = upstream;
-    }
-    upstreams_.emplace(name, std::move(upstream));
+  }
+  for (const auto& [name, configured] : document_.redis) {
+    ContentDigest digest;
+    stores_.emplace(name, compiler_.upstreams_.redis(document_, name, configured, digest, diagnostics_));
+    shared_digest_ = combine(shared_digest_, digest);
   }
 }
 
@@ -406,8 +382,8 @@ std::shared_ptr<const Policy> Compilation::build_policy(const config::PolicyEntr
   entry.schema_of_config->write(entry.config.get(), json);
   ContentDigest digest = combine(digest_of(identity), digest_of(json.text()));
   if (entry.dry_run) digest = combine(digest, {1, 1});
-  if (type.reads_plans) digest = combine(digest, plans_digest_);
-  PolicyContext context{services_, entry.id, identity, entry.dry_run, document_.plans};
+  if (type.reads_shared) digest = combine(digest, shared_digest_);
+  PolicyContext context{services_, entry.id, identity, entry.dry_run, document_.plans, stores_};
   needs_state_ |= type.needs_state && type.needs_state(entry.config.get(), context);
   std::weak_ptr<const Policy>& known = compiler_.known_policies_[digest];
   if (auto policy = known.lock()) return policy;
@@ -465,7 +441,11 @@ std::vector<std::shared_ptr<const RoutePlan>> Compilation::retired_plans(const S
 }
 
 Compiler::Compiler(Services& services, const PolicyTypes& policies, const HandlerTypes& handlers)
-    : services_(services), policies_(policies), handlers_(handlers), tls_(services.challenges.certificates) {}
+    : services_(services),
+      policies_(policies),
+      handlers_(handlers),
+      tls_(services.challenges.certificates),
+      upstreams_(services, targets_, tls_) {}
 
 std::unique_ptr<Compiled> Compiler::compile(config::Document& document,
                                             std::shared_ptr<const Snapshot> previous,
@@ -475,7 +455,7 @@ std::unique_ptr<Compiled> Compiler::compile(config::Document& document,
   };
   forget(known_policies_);
   forget(known_chains_);
-  forget(known_upstreams_);
+  upstreams_.forget_unused();
   targets_.forget_unused();
   tls_.recall(document);
   return Compilation(*this, document, previous.get(), diagnostics).run();

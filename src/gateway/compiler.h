@@ -15,6 +15,7 @@
 #include "gateway/stream/stream_compiler.h"
 #include "gateway/tls_compiler.h"
 #include "gateway/upstream.h"
+#include "gateway/upstream_compiler.h"
 
 namespace sluice::gateway {
 
@@ -52,6 +53,7 @@ class Compiler {
   const HandlerTypes& handlers_;
   TargetRegistry targets_;
   TlsCompiler tls_;
+  UpstreamCompiler upstreams_;
   std::shared_ptr<tls::TicketKeys> ticket_keys_;  // for the process's life, once a listener has TLS
   StreamCompiler streams_;
   uint64_t revision_ = 0;
@@ -59,7 +61,6 @@ class Compiler {
   // Alive as long as a snapshot uses them; by digest.
   std::unordered_map<ContentDigest, std::weak_ptr<const Policy>, ContentDigest::Hash> known_policies_;
   std::unordered_map<ContentDigest, std::weak_ptr<const Chain>, ContentDigest::Hash> known_chains_;
-  std::unordered_map<ContentDigest, std::weak_ptr<const Upstream>, ContentDigest::Hash> known_upstreams_;
 };
 
 }  // namespace sluice::gateway

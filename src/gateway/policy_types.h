@@ -12,6 +12,7 @@
 #include "config/document.h"
 #include "config/policy_entry.h"
 #include "gateway/policy.h"
+#include "gateway/redis/redis_store.h"
 #include "gateway/services.h"
 
 namespace sluice::gateway {
@@ -24,7 +25,9 @@ struct PolicyContext {
   /// and across reloads (contract, "Chains").
   std::string_view identity;
   bool dry_run = false;
-  const config::Map<config::Plan>& plans;  // of the document, for types that say `reads_plans`
+  // Of the document, for types that say `reads_shared`.
+  const config::Map<config::Plan>& plans;
+  const RedisStores& stores;
 };
 
 /// A way into an API that a policy brings. It belongs to the route that a POST to `call` takes, and has that
@@ -47,8 +50,8 @@ struct PolicyType {
                                                                      const PolicyContext&);
   /// It can answer a request. One that cannot does nothing in a dry run.
   bool decides = false;
-  /// It is built anew when the document's plans change.
-  bool reads_plans = false;
+  /// It is built anew when the document's plans or stores change.
+  bool reads_shared = false;
   /// Configured so it keeps something across restarts: `gateway.state` is opened. Null: it never does.
   bool (*needs_state)(const void* config, const PolicyContext&) = nullptr;
   /// It can find out who is calling.

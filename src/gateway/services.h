@@ -12,6 +12,7 @@
 #include "store/credentials.h"
 #include "store/epoch.h"
 #include "store/gate.h"
+#include "store/lease_table.h"
 #include "store/quotas.h"
 #include "store/rate_table.h"
 #include "store/window_table.h"
@@ -37,6 +38,7 @@ struct Services {
   store::RateTable rates;
   store::WindowTable windows;
   store::Quotas quotas;
+  store::LeaseTable leases;
   store::Gates gates;
   ConnectionLimits connections;
   store::KeyedHasher hasher;

@@ -29,7 +29,8 @@ Worker::Worker(io::Loop& loop, Services& services, std::unique_ptr<telemetry::Ac
       log_(std::move(log)),
       epoch_(services.epochs),
       snapshot_(std::move(snapshot)),
-      pools_(loop, metrics, limit_hits_) {
+      pools_(loop, metrics, limit_hits_),
+      redis_(loop, metrics, pools_) {
   epoch_.online();
   loop_.observe(this);
 }
@@ -120,6 +121,7 @@ io::Task<> Worker::relay_datagrams(Listening& listening) {
 void Worker::publish(const SnapshotChange& change) {
   snapshot_ = change.next;
   pins_.retire(change.retired);
+  redis_.forget_unused();
   pools_.forget_unused();
 }
 
@@ -142,6 +144,7 @@ void Worker::cancel_all(io::CancelReason reason) {
 
 io::Task<> Worker::join() {
   co_await scope_.join();
+  co_await redis_.close();
   co_await pools_.close();
   if (log_) log_->flush();
 }

@@ -13,6 +13,7 @@
 #include "gateway/exchange.h"
 #include "gateway/plan_pins.h"
 #include "gateway/queue_delay.h"
+#include "gateway/redis/client.h"
 #include "gateway/services.h"
 #include "gateway/snapshot.h"
 #include "gateway/stream/datagram_relay.h"
@@ -55,6 +56,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   telemetry::WorkerMetrics& metrics() { return metrics_; }
   telemetry::TlsMetrics tls_metrics(std::string_view listener) { return services_.metrics.tls(listener); }
   ConnectionPools& pools() { return pools_; }
+  RedisClient& redis(const std::shared_ptr<const RedisStore>& store) { return redis_.of(store); }
   /// Of those of the process, from zero.
   size_t number() const { return number_; }
   HealthReports& health() { return services_.health; }
@@ -157,6 +159,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   std::shared_ptr<const Snapshot> snapshot_;
   PlanPins pins_;
   ConnectionPools pools_;
+  RedisClients redis_;
   QueueDelay queue_delay_;
   http::DateCache date_;
   std::vector<std::unique_ptr<Listening>> listening_;

@@ -27,6 +27,7 @@ const std::vector<std::string_view> kDatagramFates = {"from_client", "to_client"
 const std::vector<std::string_view> kDirections = {"received", "sent"};
 const std::vector<std::string_view> kReloadResults = {"success", "failure"};
 const std::vector<std::string_view> kAcmeResults = {"success", "failure"};
+const std::vector<std::string_view> kStoreResults = {"ok", "timeout", "disconnected", "error"};
 const std::vector<std::string_view> kStateWrites = {"done", "failed"};
 const std::vector<std::string_view> kHandshakes = {"full", "resumed"};
 
@@ -113,6 +114,16 @@ Families::Families(Registry& registry) : registry_(registry) {
                                   .labels = {"upstream"},
                                   .fixed_label = "reason",
                                   .fixed_values = kRetryReasons});
+  store_requests_ = registry.add_family({.name = "sluice_store_requests_total",
+                                         .help = "Commands to stores that several gateways share.",
+                                         .kind = kCounter,
+                                         .labels = {"store"},
+                                         .fixed_label = "result",
+                                         .fixed_values = kStoreResults});
+  store_connected_ = registry.add_family({.name = "sluice_store_connections",
+                                          .help = "Connections to stores that can be used.",
+                                          .kind = kGauge,
+                                          .labels = {"store"}});
   waited_ = registry.add_family({.name = "sluice_waited_total",
                                  .help = "Requests that a policy let wait for their turn.",
                                  .kind = kCounter,
@@ -288,6 +299,10 @@ Group<Counter, AcmeResult> Families::acme_orders(std::string_view name) {
 }
 Gauge Families::ocsp_expires(std::string_view name) { return {registry_.resolve(ocsp_expires_, {name})}; }
 
+StoreMetrics Families::store(std::string_view store) {
+  return {.requests = {registry_.resolve(store_requests_, {store})},
+          .connected = {registry_.resolve(store_connected_, {store})}};
+}
 Counter Families::waited(std::string_view policy) { return {registry_.resolve(waited_, {policy})}; }
 Counter Families::limited(std::string_view policy) { return {registry_.resolve(limited_, {policy})}; }
 

@@ -60,6 +60,13 @@ enum class Handshake : uint8_t { kFull, kResumed };
 /// An attempt to get a certificate from a CA.
 enum class AcmeResult : uint8_t { kSuccess, kFailure };
 
+/// How a command to a store that gateways share has ended.
+enum class StoreResult : uint8_t { kOk, kTimeout, kDisconnected, kError };
+struct StoreMetrics {
+  Group<Counter, StoreResult> requests;
+  Gauge connected;  // connections that can be used
+};
+
 /// A transaction of what survives the process.
 enum class StateWrite : uint8_t { kDone, kFailed };
 
@@ -129,6 +136,7 @@ class Families {
   Counter waited(std::string_view policy);
   /// Refusals that a dry run did not enforce: `sluice_refused_total{code="dry_run"}`.
   Counter dry_run() { return {registry_.resolve(refused_, {"dry_run"})}; }
+  StoreMetrics store(std::string_view store);
   /// For `add_source`.
   Group<Counter, StateWrite> state_writes() const { return state_writes_; }
   Group<Counter, ReloadResult> reloads() const { return reloads_; }
@@ -154,10 +162,10 @@ class Families {
  private:
   Registry& registry_;
   Registry::FamilyId requests_, grpc_requests_, request_seconds_, refused_, connections_, upstream_requests_,
-      upstream_seconds_, upstream_connections_, retries_, limited_, waited_, limit_hits_, websockets_ended_,
-      websocket_closes_, busy_ratio_, build_info_, io_backend_, stream_sessions_, stream_bytes_,
-      stream_datagrams_, tls_handshakes_, tls_failures_, certificate_expires_, ocsp_expires_, target_healthy_,
-      ejections_, acme_orders_;
+      upstream_seconds_, upstream_connections_, retries_, limited_, waited_, store_requests_,
+      store_connected_, limit_hits_, websockets_ended_, websocket_closes_, busy_ratio_, build_info_,
+      io_backend_, stream_sessions_, stream_bytes_, stream_datagrams_, tls_handshakes_, tls_failures_,
+      certificate_expires_, ocsp_expires_, target_healthy_, ejections_, acme_orders_;
   WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;

@@ -13,6 +13,7 @@ using gateway::Refusal;
 
 constexpr Refusal kTooMany{429, "rate_limited", "Too many requests; try again later."};
 constexpr Refusal kUsedUp{429, "quota_exceeded", "The quota of this period is used up."};
+constexpr Refusal kUnavailable{503, "limit_unavailable", "Whether there is room cannot be told now."};
 /// A quota that is still not known after so many writes is taken for used up.
 constexpr int kMostWrites = 8;
 
@@ -27,28 +28,51 @@ const LimitDecision* refusal_of(const LimitSet::Asked& asked) {
 
 }  // namespace
 
-LimitSet::LimitSet(gateway::Services& services, std::span<const config::Limit> limits, std::string_view id,
-                   std::string_view identity, std::string_view rates_of) {
+LimitSet::LimitSet(const gateway::PolicyContext& context, std::span<const config::Limit> limits,
+                   const LimitScope& scope) {
   for (size_t i = 0; i < limits.size(); ++i) {
-    std::string name = limits.size() == 1 ? std::string(id) : fmt::format("{}-{}", id, i + 1);
+    std::string name = limits.size() == 1 ? std::string(scope.id) : fmt::format("{}-{}", scope.id, i + 1);
     // Quotas are told apart by their periods, so that others may come and go beside them.
-    std::string state(identity);
-    if (!limits[i].quota) state += fmt::format("{} {}", rates_of, i);
-    limiters_.emplace_back(services, limits[i], name, state);
+    std::string state(scope.identity);
+    if (!limits[i].quota) state += fmt::format("{} {}", scope.rates_of, i);
+    limiters_.emplace_back(context.services, limits[i], name, state);
   }
+  const config::Sharing& sharing = scope.sharing;
+  if (!limits.empty() && !sharing.is_local())
+    shared_ =
+        std::make_shared<const SharedLimits>(context.services, context.stores.find(sharing.store)->second,
+                                             sharing, limits, scope.identity, scope.rates_of);
+}
+
+std::expected<void, std::string> check_store(const config::Sharing& sharing,
+                                             const gateway::PolicyContext& context) {
+  if (sharing.store.empty() || context.stores.contains(sharing.store)) return {};
+  return std::unexpected(fmt::format("there is no store `{}` in `redis`", sharing.store));
 }
 
 LimitSet::Asked* LimitSet::ask(Exchange& exchange, std::string_view key, uint32_t cost) const {
   auto* asked = exchange.arena.make<Asked>();
   asked->set = this;
+  asked->key = key;
   asked->cost = cost;
   asked->keys = exchange.arena.allocate_array<Limiter::Key>(limiters_.size());
   asked->decisions = exchange.arena.allocate_array<LimitDecision>(limiters_.size());
   for (size_t i = 0; i < limiters_.size(); ++i) asked->keys[i] = limiters_[i].key(key, exchange.loop());
+  if (!shared_) {
+    take(*asked, exchange.loop());
+  } else if (shared_->leases()) {
+    conclude(*asked, shared_->spend(exchange, shared_->caller(key), asked->decisions, cost));
+  } else {
+    for (LimitDecision& each : asked->decisions) each = {{false, 0, {}, {}}, true, 0};
+  }
   return asked;
 }
 
-bool LimitSet::take(Asked& asked, const io::Loop& loop) {
+void LimitSet::conclude(Asked& asked, SharedLimits::Outcome outcome) const {
+  asked.allowed = outcome == SharedLimits::Outcome::kAllowed;
+}
+
+void LimitSet::take(Asked& asked, const io::Loop& loop) {
   const std::vector<Limiter>& limiters = asked.set->limiters_;
   asked.allowed = false;
   // What one refuses is not to cost anything at the others.
@@ -57,7 +81,7 @@ bool LimitSet::take(Asked& asked, const io::Loop& loop) {
     asked.decisions[i] = limiters[i].peek(asked.keys[i], loop, asked.cost);
     all = all && asked.decisions[i].allowed;
   }
-  if (!all) return false;
+  if (!all) return;
   // Another worker may be faster. Quotas come first, for they can be given back.
   for (bool quotas : {true, false})
     for (size_t i = 0; i < limiters.size(); ++i) {
@@ -68,10 +92,9 @@ bool LimitSet::take(Asked& asked, const io::Loop& loop) {
         bool taken = limiters[j].is_quota() && (!quotas || j < i);
         if (taken) limiters[j].give_back(asked.keys[j], asked.cost);
       }
-      return false;
+      return;
     }
   asked.allowed = true;
-  return true;
 }
 
 bool LimitSet::is_unknown(const Asked& asked) {
@@ -80,22 +103,50 @@ bool LimitSet::is_unknown(const Asked& asked) {
   return refused && refused->unknown;
 }
 
-io::Task<> LimitSet::wait(Asked& asked, io::Loop& loop, io::CancelToken& token) {
-  const std::vector<Limiter>& limiters = asked.set->limiters_;
-  for (int writes = 0; writes < kMostWrites && !token.cancelled(); ++writes) {
-    for (size_t i = 0; i < limiters.size(); ++i)
-      if (asked.decisions[i].unknown) co_await limiters[i].await_more(asked.keys[i], loop, asked.cost, token);
-    bool done = take(asked, loop) || !is_unknown(asked);
-    if (done) co_return;
+io::Task<> LimitSet::wait(Exchange& exchange, Asked& asked) {
+  const SharedLimits* shared = asked.set->shared_.get();
+  if (!shared) {
+    co_await wait_here(exchange, asked);
+    co_return;
+  }
+  auto outcome = co_await shared->ask(exchange, shared->caller(asked.key), asked.decisions, asked.cost);
+  asked.set->conclude(asked, outcome);
+  if (outcome != SharedLimits::Outcome::kFailed) co_return;
+  switch (shared->on_failure()) {
+    case config::StoreFailure::kAllow:
+      asked.failed = asked.allowed = true;
+      co_return;
+    case config::StoreFailure::kDeny:
+      asked.failed = true;
+      co_return;
+    case config::StoreFailure::kLocal:
+      take(asked, exchange.loop());
+      if (is_unknown(asked)) co_await wait_here(exchange, asked);
   }
 }
 
-void LimitSet::charge(const Asked& asked, const io::Loop& loop, uint32_t more) {
+/// For what of a quota must be made durable first.
+io::Task<> LimitSet::wait_here(Exchange& exchange, Asked& asked) {
   const std::vector<Limiter>& limiters = asked.set->limiters_;
-  for (size_t i = 0; i < limiters.size(); ++i) limiters[i].charge(asked.keys[i], loop, more);
+  io::CancelToken& token = exchange.server.token;
+  for (int writes = 0; writes < kMostWrites && !token.cancelled(); ++writes) {
+    for (size_t i = 0; i < limiters.size(); ++i)
+      if (asked.decisions[i].unknown)
+        co_await limiters[i].await_more(asked.keys[i], exchange.loop(), asked.cost, token);
+    take(asked, exchange.loop());
+    if (!is_unknown(asked)) co_return;
+  }
+}
+
+void LimitSet::charge(Exchange& exchange, const Asked& asked, uint32_t more) {
+  const std::vector<Limiter>& limiters = asked.set->limiters_;
+  if (const SharedLimits* shared = asked.set->shared_.get())
+    return shared->charge(exchange, shared->caller(asked.key), more);
+  for (size_t i = 0; i < limiters.size(); ++i) limiters[i].charge(asked.keys[i], exchange.loop(), more);
 }
 
 gateway::Step LimitSet::refuse(Exchange& exchange, const Asked& asked) {
+  if (asked.failed) return exchange.refuse(kUnavailable);
   const LimitDecision* refused = refusal_of(asked);
   const Limiter& limiter = asked.set->limiters_[static_cast<size_t>(refused - asked.decisions.data())];
   gateway::Step step = exchange.refuse(limiter.is_quota() ? kUsedUp : kTooMany);
@@ -105,6 +156,7 @@ gateway::Step LimitSet::refuse(Exchange& exchange, const Asked& asked) {
 }
 
 void LimitSet::tell(Exchange& exchange, const Asked& asked, bool legacy) {
+  if (asked.failed) return;
   const std::vector<Limiter>& limiters = asked.set->limiters_;
   Arena& arena = exchange.arena;
   std::string_view policy;

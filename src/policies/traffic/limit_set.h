@@ -6,47 +6,64 @@
 #include <vector>
 
 #include "gateway/exchange.h"
-#include "gateway/policy.h"
+#include "gateway/policy_types.h"
 #include "policies/traffic/limiter.h"
+#include "policies/traffic/shared_limits.h"
 
 namespace sluice::policies {
+
+/// What the limits of one policy have in common.
+struct LimitScope {
+  std::string_view id;        // of the policy: names what clients are told, several limits by `id-1`, `id-2`
+  std::string_view identity;  // of the state of all limits, the same across reloads and nodes
+  std::string_view rates_of;  // joins it for rates
+  config::Sharing sharing;
+};
 
 /// Immutable; shared by all workers.
 class LimitSet {
  public:
-  /// `id`: the policy's; its items are named by it, several by `id-1`, `id-2`. `identity`: of the state of
-  /// all; `rates_of` joins it for rates.
-  LimitSet(gateway::Services& services, std::span<const config::Limit> limits, std::string_view id,
-           std::string_view identity, std::string_view rates_of = {});
+  /// The store that `scope.sharing` names must be among `context.stores`.
+  LimitSet(const gateway::PolicyContext& context, std::span<const config::Limit> limits,
+           const LimitScope& scope);
 
   /// What an exchange has asked for, in its arena.
   struct Asked {
     const LimitSet* set = nullptr;
+    std::string_view key;
+    uint32_t cost = 1;
     std::span<Limiter::Key> keys;
     std::span<LimitDecision> decisions;
-    uint32_t cost = 1;
     bool allowed = false;
+    bool failed = false;  // a store did not answer, and what is left is not known
   };
 
   bool empty() const { return limiters_.empty(); }
+  /// Takes `cost` of each limit if all allow it. See `is_unknown`.
   Asked* ask(gateway::Exchange& exchange, std::string_view key, uint32_t cost) const;
-  /// Takes what was asked for if all allow it; nothing: a quota is to be known first, see `wait`.
-  static bool take(Asked& asked, const io::Loop& loop);
-  /// True: `take` says so because something is unknown.
+  /// It is not known yet whether all do: `wait`.
   static bool is_unknown(const Asked& asked);
-  /// Until all is known, then as `take`.
-  static io::Task<> wait(Asked& asked, io::Loop& loop, io::CancelToken& token);
+  static io::Task<> wait(gateway::Exchange& exchange, Asked& asked);
   /// The response has cost more than was asked for.
-  static void charge(const Asked& asked, const io::Loop& loop, uint32_t more);
+  static void charge(gateway::Exchange& exchange, const Asked& asked, uint32_t more);
 
-  /// 429, to come again when the limits say.
+  /// 429, to come again when the limits say; 503 when it is not known and that is to be refused.
   static gateway::Step refuse(gateway::Exchange& exchange, const Asked& asked);
   /// `RateLimit-Policy` and `RateLimit`; `legacy`: X-RateLimit-Limit, -Remaining, -Reset as well, of the
   /// limit with the least left.
   static void tell(gateway::Exchange& exchange, const Asked& asked, bool legacy);
 
  private:
+  static void take(Asked& asked, const io::Loop& loop);
+  static io::Task<> wait_here(gateway::Exchange& exchange, Asked& asked);
+  void conclude(Asked& asked, SharedLimits::Outcome outcome) const;
+
   std::vector<Limiter> limiters_;
+  std::shared_ptr<const SharedLimits> shared_;  // null: counted here
 };
+
+/// That the store exists; for a policy's `build`.
+std::expected<void, std::string> check_store(const config::Sharing& sharing,
+                                             const gateway::PolicyContext& context);
 
 }  // namespace sluice::policies

@@ -18,9 +18,10 @@
 
 namespace sluice::policies {
 
-/// What a limit says to a request. Unknown: what is left of a quota must be made durable first.
+/// What a limit says to a request.
 struct LimitDecision : store::RateDecision {
-  bool unknown = false;
+  bool unknown = false;  // what is left must be made durable, or borrowed, first
+  uint64_t borrow = 0;   // of what is borrowed: how much at once
 };
 
 class Limiter {

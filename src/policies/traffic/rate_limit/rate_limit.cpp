@@ -104,6 +104,7 @@ const config::Struct<RateLimitConfig>& RateLimitConfig::schema() {
           .field("exempt", &Config::exempt, "Who is not limited.")
           .field("legacy_fields", &Config::legacy_fields,
                  "Also `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds).")
+          .part(&Config::sharing)
           .check([](const Config& configured, const config::Node& node, config::Reader& reader) {
             const config::Limit& limit = configured.limit;
             if (!configured.limits.empty() && (limit.rate || limit.quota))
@@ -112,12 +113,15 @@ const config::Struct<RateLimitConfig>& RateLimitConfig::schema() {
               reader.error(node, "missing-key", "it needs a `rate`, a `quota` or `limits`");
             config::check_limit(limit, node, reader);
             config::check_quotas(configured.limits, node, reader);
+            config::check_sharing(configured.sharing, node, reader);
           });
   return schema;
 }
 
 RateLimit::RateLimit(const RateLimitConfig& configured, const gateway::PolicyContext& context)
-    : limits_(context.services, configured.all_limits(), context.id, context.identity),
+    : limits_(
+          context, configured.all_limits(),
+          {.id = context.id, .identity = context.identity, .rates_of = {}, .sharing = configured.sharing}),
       cost_(configured.cost),
       parts_(configured.key),
       ipv6_prefix_(configured.ipv6_prefix),
@@ -199,13 +203,12 @@ Step RateLimit::on_request(Exchange& exchange) const {
   if (exempts_ && is_exempt(exchange)) return Step::next();
   LimitSet::Asked* asked = limits_.ask(exchange, key_of(exchange), cost_of(exchange));
   exchange.state<LimitSet::Asked>() = asked;
-  LimitSet::take(*asked, exchange.loop());
   if (!asked->allowed && LimitSet::is_unknown(*asked)) return Step::wait(wait(exchange, *asked));
   return conclude(exchange, *asked);
 }
 
 io::Task<Step> RateLimit::wait(Exchange& exchange, LimitSet::Asked& asked) const {
-  co_await LimitSet::wait(asked, exchange.loop(), exchange.server.token);
+  co_await LimitSet::wait(exchange, asked);
   co_return conclude(exchange, asked);
 }
 
@@ -220,7 +223,7 @@ void RateLimit::on_response(Exchange& exchange) const {
   if (!asked) return;
   if (cost_.kind == RateCost::Kind::kResponse && asked->allowed) {
     uint32_t cost = number_in(exchange.response.fields.find(cost_.field));
-    if (cost > 1) LimitSet::charge(*asked, exchange.loop(), cost - 1);
+    if (cost > 1) LimitSet::charge(exchange, *asked, cost - 1);
   }
   LimitSet::tell(exchange, *asked, legacy_fields_);
 }
@@ -231,9 +234,13 @@ const gateway::PolicyType& RateLimit::type() {
       .schema = &RateLimitConfig::schema(),
       .build = [](const void* config, const gateway::PolicyContext& context)
           -> std::expected<std::shared_ptr<const gateway::Policy>, std::string> {
-        return std::make_shared<const RateLimit>(*static_cast<const RateLimitConfig*>(config), context);
+        const auto& configured = *static_cast<const RateLimitConfig*>(config);
+        auto store = check_store(configured.sharing, context);
+        if (!store) return std::unexpected(store.error());
+        return std::make_shared<const RateLimit>(configured, context);
       },
       .decides = true,
+      .reads_shared = true,
       .needs_state =
           [](const void* config, const gateway::PolicyContext&) {
             return std::ranges::any_of(static_cast<const RateLimitConfig*>(config)->all_limits(),

@@ -44,6 +44,7 @@ struct RateLimitConfig {
   RateCost cost;
   RateExemptions exempt;
   bool legacy_fields = false;
+  config::Sharing sharing;
   static const config::Struct<RateLimitConfig>& schema();
   std::vector<config::Limit> all_limits() const { return limits.empty() ? std::vector{limit} : limits; }
 };

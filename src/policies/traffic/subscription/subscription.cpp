@@ -25,7 +25,11 @@ const config::Struct<SubscriptionConfig>& SubscriptionConfig::schema() {
           "subscription",
           "Demands a subscription to the API and enforces its plan; without one: 403, beyond the plan: 429.")
           .field("default_plan", &SubscriptionConfig::default_plan,
-                 "The plan of those without a subscription; they are refused when it is left out.");
+                 "The plan of those without a subscription; they are refused when it is left out.")
+          .part(&SubscriptionConfig::sharing)
+          .check([](const SubscriptionConfig& configured, const config::Node& node, config::Reader& reader) {
+            config::check_sharing(configured.sharing, node, reader);
+          });
   return schema;
 }
 
@@ -33,8 +37,10 @@ Subscription::Subscription(const SubscriptionConfig& configured, const gateway::
     : limited_(context.services.metrics.limited(context.id)) {
   for (const auto& [name, plan] : context.plans) {
     // Rates are kept by plan. Quotas are not: who goes over to another plan keeps what was used.
-    auto made = std::make_unique<const Plan>(
-        name, LimitSet(context.services, plan.limits, context.id, context.identity, " plan " + name));
+    std::string rates_of = " plan " + name;
+    LimitScope scope{
+        .id = context.id, .identity = context.identity, .rates_of = rates_of, .sharing = configured.sharing};
+    auto made = std::make_unique<const Plan>(name, LimitSet(context, plan.limits, scope));
     if (configured.default_plan == name) default_ = made.get();
     std::string_view key = made->name;
     plans_.emplace(key, std::move(made));
@@ -66,13 +72,12 @@ Step Subscription::on_request(Exchange& exchange) const {
   std::string_view key = exchange.arena.concat(exchange.plan->api, "\n", who);
   LimitSet::Asked* asked = plan->limits.ask(exchange, key, 1);
   exchange.state<LimitSet::Asked>() = asked;
-  LimitSet::take(*asked, exchange.loop());
   if (!asked->allowed && LimitSet::is_unknown(*asked)) return Step::wait(wait(exchange, *asked));
   return conclude(exchange, *asked);
 }
 
 io::Task<Step> Subscription::wait(Exchange& exchange, LimitSet::Asked& asked) const {
-  co_await LimitSet::wait(asked, exchange.loop(), exchange.server.token);
+  co_await LimitSet::wait(exchange, asked);
   co_return conclude(exchange, asked);
 }
 
@@ -98,10 +103,12 @@ const gateway::PolicyType& Subscription::type() {
           return plan.first == *configured.default_plan;
         });
         if (!known) return std::unexpected(fmt::format("there is no plan `{}`", *configured.default_plan));
+        auto store = check_store(configured.sharing, context);
+        if (!store) return std::unexpected(store.error());
         return std::make_shared<const Subscription>(configured, context);
       },
       .decides = true,
-      .reads_plans = true,
+      .reads_shared = true,
       .needs_state =
           [](const void*, const gateway::PolicyContext& context) {
             return std::ranges::any_of(context.plans, [](const auto& plan) {

@@ -16,6 +16,7 @@ namespace sluice::policies {
 
 struct SubscriptionConfig {
   std::optional<std::string> default_plan;
+  config::Sharing sharing;
   static const config::Struct<SubscriptionConfig>& schema();
 };
 

@@ -1,0 +1,34 @@
+// Redis stores of the document: where counters are kept that several gateways share.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "config/types.h"
+
+namespace sluice::config {
+
+/// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`; `rediss://` over TLS.
+struct RedisUrl {
+  bool tls = false;
+  std::string user;      // decoded; empty: `default`
+  std::string password;  // decoded; empty: none is sent
+  std::string host;
+  uint16_t port = 6379;
+  uint32_t database = 0;
+  friend bool operator==(const RedisUrl&, const RedisUrl&) = default;
+};
+Parsed<RedisUrl> parse_redis_url(std::string_view text);
+std::string to_text(const RedisUrl& url);
+
+template <>
+struct ScalarTraits<RedisUrl> {
+  static constexpr std::string_view kName = "Redis URL";
+  static constexpr std::string_view kExpected = "a URL such as `redis://user:password@host:6379/0`";
+  static constexpr std::string_view kPattern = "^rediss?://.+$";
+  static constexpr bool kPlainNumber = false;
+  static Parsed<RedisUrl> parse(std::string_view text) { return parse_redis_url(text); }
+  static std::string text(const RedisUrl& value) { return to_text(value); }
+};
+
+}  // namespace sluice::config

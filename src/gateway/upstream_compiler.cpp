@@ -1,0 +1,79 @@
+#include "gateway/upstream_compiler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sluice::gateway {
+
+std::shared_ptr<const Upstream> UpstreamCompiler::upstream(const config::Document& document,
+                                                           const std::string& name,
+                                                           const config::Upstream& configured,
+                                                           ContentDigest& digest,
+                                                           config::Diagnostics& diagnostics) {
+  digest = combine(digest_of(name), digest_of_struct(configured));
+  const std::string& zone = document.gateway.zone;
+  if (!zone.empty()) digest = combine(digest, digest_of(zone));
+  std::shared_ptr<const tls::ClientContext> tls;
+  ContentDigest tls_digest;
+  if (std::ranges::any_of(configured.targets, [](const auto& target) { return target.url.tls(); })) {
+    tls = tls_.upstream(document, configured, tls_digest, diagnostics);
+    digest = combine(digest, tls_digest);
+  }
+  std::weak_ptr<const Upstream>& known = known_[digest];
+  if (auto upstream = known.lock()) return upstream;
+  std::vector<Target> targets;
+  for (const config::Target& target : configured.targets) {
+    TargetTls target_tls;
+    if (target.url.tls())
+      target_tls = {.context = tls,
+                    .server_name = configured.tls.sni.empty() ? target.url.host : configured.tls.sni,
+                    .key = fmt::format("{:x}.{:x}", tls_digest.high, tls_digest.low)};
+    targets.push_back({.identity = targets_.find_or_make(name, target.url, target_tls),
+                       .authority = config::authority(target.url),
+                       .base_path = target.url.base_path,
+                       .weight = target.weight,
+                       .priority = target.priority,
+                       .zone = target.zone});
+  }
+  UpstreamParts parts{.targets = std::move(targets), .load = targets_.load_of(name), .zone = zone};
+  auto made =
+      std::make_shared<const Upstream>(name, configured, std::move(parts), services_.metrics.upstream(name));
+  known = made;
+  return made;
+}
+
+std::shared_ptr<const RedisStore> UpstreamCompiler::redis(const config::Document& document,
+                                                          const std::string& name,
+                                                          const config::RedisStore& configured,
+                                                          ContentDigest& digest,
+                                                          config::Diagnostics& diagnostics) {
+  // Connected to as to any upstream; no upstream of the document can have this name.
+  config::Upstream connected;
+  config::Target& target = connected.targets.emplace_back();
+  target.url.host = configured.url.host;
+  target.url.port = configured.url.port;
+  target.url.scheme = configured.url.tls ? config::TargetScheme::kHttps : config::TargetScheme::kTcp;
+  connected.tls = configured.tls;
+  connected.timeouts.connect = configured.connect_timeout;
+  auto way = upstream(document, "redis:" + name, connected, digest, diagnostics);
+  digest = combine(digest, digest_of_struct(configured));
+  std::weak_ptr<const RedisStore>& known = known_stores_[digest];
+  if (auto store = known.lock()) return store;
+  auto made = std::make_shared<const RedisStore>(RedisStore{.name = name,
+                                                            .upstream = std::move(way),
+                                                            .user = configured.url.user,
+                                                            .password = configured.url.password,
+                                                            .database = configured.url.database,
+                                                            .timeout = configured.timeout,
+                                                            .metrics = services_.metrics.store(name)});
+  known = made;
+  return made;
+}
+
+void UpstreamCompiler::forget_unused() {
+  std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
+  std::erase_if(known_stores_, [](const auto& entry) { return entry.second.expired(); });
+}
+
+}  // namespace sluice::gateway

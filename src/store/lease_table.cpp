@@ -1,0 +1,134 @@
+#include "store/lease_table.h"
+
+#include <algorithm>
+
+namespace sluice::store {
+
+// As in QuotaTable: a word is a generation (16 bits; odd while the slot is given to another key) and an
+// amount.
+namespace {
+
+constexpr int kAmountBits = 48;
+constexpr uint64_t kAmountMask = (uint64_t{1} << kAmountBits) - 1;
+constexpr uint64_t kOneGeneration = uint64_t{1} << kAmountBits;
+/// So much time's worth is borrowed at once.
+constexpr int64_t kAhead = 100'000'000;
+/// A refusal is believed no longer: another gateway may give back, or time go faster than promised.
+constexpr int64_t kMostBelief = 1'000'000'000;
+/// A slot is given away when it has been of no use for so long.
+constexpr int64_t kIdle = 2'000'000'000;
+
+uint64_t amount_of(uint64_t word) { return word & kAmountMask; }
+bool is_rewritten(uint64_t word) { return (word & kOneGeneration) != 0; }
+int64_t nanoseconds_of(Instant now) { return nanoseconds(now.time_since_epoch()); }
+
+}  // namespace
+
+LeaseTable::Seen LeaseTable::find(const CounterKey& key) const {
+  Seen seen;
+  slots_.probe(key.low, [&](Slot& slot) {
+    uint64_t word = slot.word.load();
+    if (word == 0) return true;
+    if (is_rewritten(word) || slot.high.load() != key.high || slot.low.load() != key.low) return false;
+    seen = {&slot, word};
+    return true;
+  });
+  return seen;
+}
+
+/// As much as was spent in the last stretch of that length, at most `most`.
+uint64_t LeaseTable::wanted(Slot& slot, uint64_t most, int64_t now) {
+  int64_t passed = std::max<int64_t>(now - slot.spent_from.exchange(now), 1);
+  uint64_t spent = slot.spent.exchange(0);
+  double share = static_cast<double>(kAhead) / static_cast<double>(std::max(passed, kAhead / 10));
+  auto amount = static_cast<uint64_t>(static_cast<double>(spent) * share);
+  return std::clamp<uint64_t>(amount, 1, std::max<uint64_t>(most, 1));
+}
+
+LeaseTable::Taken LeaseTable::take(const CounterKey& key, uint64_t cost, uint64_t most, Instant now) {
+  int64_t at = nanoseconds_of(now);
+  for (;;) {
+    Seen seen = find(key);
+    Taken taken;
+    if (!seen.slot) return taken;
+    Slot& slot = *seen.slot;
+    bool good = slot.expires.load() > at;
+    uint64_t left = good ? amount_of(seen.word) : 0;
+    taken.remaining = left + slot.remaining.load();
+    taken.reset_after = Duration(std::max<int64_t>(slot.full_at.load() - at, 0));
+    if (left < cost) {
+      int64_t refused = slot.refused_until.load() - at;
+      if (refused > 0) {
+        taken.outcome = Taken::Outcome::kRefused;
+        taken.retry_after = Duration(refused);
+      }
+    } else {
+      if (!slot.word.compare_exchange_strong(seen.word, seen.word - cost)) continue;
+      taken.outcome = Taken::Outcome::kTaken;
+      taken.remaining -= cost;
+      slot.spent.fetch_add(static_cast<uint32_t>(cost), std::memory_order_relaxed);
+      left -= cost;
+    }
+    if (slot.word.load() >> kAmountBits != seen.word >> kAmountBits) continue;
+    bool low = taken.outcome != Taken::Outcome::kRefused && left < std::max<uint64_t>(most / 4, 1);
+    if (low && slot.refused_until.load() <= at && slot.asked.exchange(1) == 0)
+      taken.borrow = wanted(slot, most, at);
+    return taken;
+  }
+}
+
+void LeaseTable::give_back(const CounterKey& key, uint64_t cost) {
+  Seen seen = find(key);
+  while (seen.slot && !seen.slot->word.compare_exchange_strong(seen.word, seen.word + cost)) seen = find(key);
+}
+
+LeaseTable::Slot& LeaseTable::place_for(const CounterKey& key, int64_t now) {
+  if (Seen seen = find(key); seen.slot) return *seen.slot;
+  Slot* found = nullptr;
+  slots_.probe(key.low, [&](Slot& slot) {
+    bool better = !found || slot.expires.load() < found->expires.load();
+    if (better) found = &slot;
+    bool is_free = slot.word.load() == 0 || slot.expires.load() + kIdle < now;
+    if (is_free) found = &slot;
+    return is_free;
+  });
+  uint64_t generation = (found->word.load() >> kAmountBits << kAmountBits) + kOneGeneration;
+  found->word.store(generation);
+  found->high.store(key.high);
+  found->low.store(key.low);
+  found->expires.store(now);
+  found->refused_until.store(0);
+  found->asked.store(0);
+  found->spent.store(0);
+  found->spent_from.store(now);
+  generation += kOneGeneration;
+  found->word.store(generation == 0 ? 2 * kOneGeneration : generation);
+  return *found;
+}
+
+void LeaseTable::borrowed(const CounterKey& key, const Borrowed& borrowed, Instant now) {
+  int64_t at = nanoseconds_of(now);
+  std::lock_guard lock(writing_);
+  Slot& slot = place_for(key, at);
+  uint64_t word = slot.word.load();
+  // What has expired is gone.
+  while (slot.expires.load() <= at && !slot.word.compare_exchange_weak(word, word & ~kAmountMask)) {
+  }
+  slot.remaining.store(borrowed.remaining);
+  slot.full_at.store(at + nanoseconds(borrowed.reset_after));
+  if (borrowed.amount > 0) {
+    slot.expires.store(at + nanoseconds(kLifetime));
+    slot.word.fetch_add(borrowed.amount);
+    slot.refused_until.store(0);
+  } else {
+    int64_t wait = std::min(nanoseconds(std::min<Duration>(borrowed.retry_after, kLifetime)), kMostBelief);
+    slot.refused_until.store(at + wait);
+  }
+  slot.asked.store(0);
+}
+
+void LeaseTable::not_borrowed(const CounterKey& key) {
+  if (Seen seen = find(key); seen.slot) seen.slot->asked.store(0);
+}
+
+}  // namespace sluice::store
