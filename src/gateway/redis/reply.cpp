@@ -1,39 +1,55 @@
 #include "gateway/redis/reply.h"
 
 #include <fmt/format.h>
-#include <hiredis/hiredis.h>
+#include <hiredis/read.h>
+
+#include <new>
 
 namespace sluice::gateway {
 
 namespace {
 
-RedisReply copy(const redisReply& from) {
-  using Kind = RedisReply::Kind;
-  RedisReply reply;
-  switch (from.type) {
-    case REDIS_REPLY_STATUS:
-      reply.kind = Kind::kStatus;
-      break;
-    case REDIS_REPLY_ERROR:
-      reply.kind = Kind::kError;
-      break;
-    case REDIS_REPLY_STRING:
-      reply.kind = Kind::kText;
-      break;
-    case REDIS_REPLY_INTEGER:
-      reply.kind = Kind::kInteger;
-      reply.integer = from.integer;
-      return reply;
-    case REDIS_REPLY_ARRAY:
-      reply.kind = Kind::kArray;
-      for (size_t i = 0; i < from.elements; ++i) reply.items.push_back(copy(*from.element[i]));
-      return reply;
-    default:
-      return reply;
-  }
-  reply.text.assign(from.str, from.len);
+using Kind = RedisReply::Kind;
+
+/// What a task of the reader makes: the reply itself, or its place in the array that it is part of. The
+/// reader's own way would take memory for as many items as an array claims to have.
+RedisReply* place_of(const redisReadTask* task) {
+  if (!task->parent) return new (std::nothrow) RedisReply;
+  return &static_cast<RedisReply*>(task->parent->obj)->items[static_cast<size_t>(task->idx)];
+}
+
+void* make_string(const redisReadTask* task, char* text, size_t size) {
+  RedisReply* reply = place_of(task);
+  if (!reply) return nullptr;
+  reply->kind = task->type == REDIS_REPLY_ERROR    ? Kind::kError
+                : task->type == REDIS_REPLY_STATUS ? Kind::kStatus
+                                                   : Kind::kText;
+  reply->text.assign(text, size);
   return reply;
 }
+
+void* make_array(const redisReadTask* task, int size) {
+  if (size < 0 || static_cast<size_t>(size) > RedisReplyReader::kMostItems) return nullptr;
+  RedisReply* reply = place_of(task);
+  if (!reply) return nullptr;
+  reply->kind = Kind::kArray;
+  reply->items.resize(static_cast<size_t>(size));
+  return reply;
+}
+
+void* make_integer(const redisReadTask* task, long long value) {
+  RedisReply* reply = place_of(task);
+  if (!reply) return nullptr;
+  reply->kind = Kind::kInteger;
+  reply->integer = value;
+  return reply;
+}
+
+void* make_nil(const redisReadTask* task) { return place_of(task); }
+
+void free_reply(void* reply) { delete static_cast<RedisReply*>(reply); }
+
+redisReplyObjectFunctions kFunctions{make_string, make_array, make_integer, make_nil, free_reply};
 
 template <class Words>
 std::string command_of(const Words& words) {
@@ -45,7 +61,7 @@ std::string command_of(const Words& words) {
 }  // namespace
 
 struct RedisReplyReader::Reader {
-  redisReader* reader = redisReaderCreate();
+  redisReader* reader = redisReaderCreateWithFunctions(&kFunctions);
   Reader() {
     if (!reader) throw std::bad_alloc();
   }
@@ -70,9 +86,8 @@ std::optional<RedisReply> RedisReplyReader::next() {
   }
   if (!got) return std::nullopt;
   waiting_ = 0;
-  RedisReply reply = copy(*static_cast<redisReply*>(got));
-  freeReplyObject(got);
-  return reply;
+  std::unique_ptr<RedisReply> reply(static_cast<RedisReply*>(got));
+  return std::move(*reply);
 }
 
 std::string redis_command(std::initializer_list<std::string_view> words) { return command_of(words); }

@@ -22,6 +22,8 @@ class RedisReplyReader {
  public:
   /// A reply longer than this breaks the connection: none that is asked for is.
   static constexpr size_t kMostBytes = 1 << 20;
+  /// Of an array; the same.
+  static constexpr size_t kMostItems = 1024;
 
   RedisReplyReader();
   ~RedisReplyReader();
