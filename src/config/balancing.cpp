@@ -207,6 +207,12 @@ const Struct<CircuitBreaker>& CircuitBreaker::schema() {
   static const auto schema =
       Struct<CircuitBreaker>("circuit_breaker",
                              "What an upstream carries at most, over all targets and workers; more get 503.")
+          .field("max_connections", &CircuitBreaker::max_connections,
+                 "Connections at once, idle ones too. Any number when left out.")
+          .at_least(1)
+          .field("max_pending", &CircuitBreaker::max_pending,
+                 "Requests that wait for a connection, no longer than `timeouts.connect`, once there are "
+                 "`max_connections`.")
           .field("max_requests", &CircuitBreaker::max_requests, "Requests at once. Any number when left out.")
           .at_least(1)
           .field("max_retries", &CircuitBreaker::max_retries, "Retries at once. Any number when left out.")

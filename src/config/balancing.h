@@ -82,6 +82,8 @@ struct Health {
 
 /// What all of an upstream's targets together carry at most; absent: any number.
 struct CircuitBreaker {
+  std::optional<uint32_t> max_connections;
+  uint32_t max_pending = 1024;
   std::optional<uint32_t> max_requests;
   std::optional<uint32_t> max_retries;
   static const Struct<CircuitBreaker>& schema();

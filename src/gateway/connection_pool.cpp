@@ -44,6 +44,7 @@ ConnectionPool::ConnectionPool(const SharedConnections::Environment& environment
 
 ConnectionPool::~ConnectionPool() {
   assert(!in_use());
+  if (member_) budget_->leave(*member_);
   close_idle();
   disarm();
 }
@@ -52,6 +53,51 @@ void ConnectionPool::adopt(const Upstream& upstream) {
   set_idle_time(upstream.timeouts.idle);
   if (protocol_ != upstream.protocol) close_idle();
   protocol_ = upstream.protocol;
+}
+
+void ConnectionPool::adopt_budget(const Upstream& upstream) {
+  bounds_ = upstream.bounds.connections;
+  // Once it has one it stays: the upstream's name is its targets' for ever.
+  if (bounds_.most == 0 || budget_) return;
+  budget_ = upstream.load().connections();
+  member_ = budget_->join(loop_, *this);
+  count_idle(0);
+}
+
+// --- the budget ---
+
+io::Task<io::Result<ConnectionPool::Admission>> ConnectionPool::admit(io::CancelToken& token,
+                                                                      Duration timeout, bool takes_used) {
+  if (!budget_ || bounds_.most == 0) co_return Admission{};
+  if (budget_->gate().try_enter(bounds_.most))
+    co_return Admission{ConnectionPermit(budget_, bounds_.most), nullptr};
+  store::Gate::Rules rules{
+      .most_inside = bounds_.most, .most_waiting = bounds_.pending, .most_wait = timeout};
+  Candidate candidate;
+  candidate.turn = budget_->gate().queue(loop_, rules, 0);
+  if (!candidate.turn) co_return io::fail(io::ErrorCode::kFull);
+  budget_->ask_to_spare(*member_);
+  if (takes_used) candidates_.push_back(candidate);
+  ++waiting_;
+  io::LinkedToken patience(token);
+  io::Deadline deadline(loop_, loop_.now() + timeout, patience);
+  while (!candidate.turn->has_come && !candidate.given && !patience.cancelled())
+    co_await candidate.turn->signal.wait(patience);
+  --waiting_;
+  candidate.unlink();
+  bool inside = candidate.turn->has_come || budget_->gate().withdraw(candidate.turn);
+  Admission admission{inside ? ConnectionPermit(budget_, bounds_.most) : ConnectionPermit(), candidate.given};
+  if (inside || candidate.given) co_return std::move(admission);
+  co_return io::fail(token.cancelled() ? io::ErrorCode::kCancelled : io::ErrorCode::kFull);
+}
+
+void ConnectionPool::spare_one() {
+  if (!idle_.empty()) drop(idle_.back());
+}
+
+void ConnectionPool::count_idle(int change) {
+  idle_count_ += static_cast<size_t>(change);
+  if (member_) member_->idle.store(idle_count_, std::memory_order_relaxed);
 }
 
 // --- exchanges ---
@@ -80,10 +126,14 @@ io::Task<io::Result<http::ClientExchange*>> ConnectionPool::start_on_new(http::E
     auto started = co_await start_on_shared(place, timeout);
     if (!started || *started) co_return started;
   }
+  auto admitted = co_await admit(place.token, timeout, wish.preface.empty());
+  if (!admitted) co_return std::unexpected(admitted.error());
+  if (admitted->given) co_return &admitted->given->start(place);
   auto stream = co_await open_any(place.token, timeout, wish);
   if (!stream) co_return std::unexpected(stream.error());
-  if (!speaks_http2(**stream)) co_return &lend(std::move(*stream), wish).start(place);
-  share(std::move(*stream), place.limits);
+  if (!speaks_http2(**stream))
+    co_return &lend(std::move(*stream), wish, std::move(admitted->permit)).start(place);
+  share(std::move(*stream), place.limits, std::move(admitted->permit));
   http::ClientExchange* exchange = shared_.start(place);
   if (!exchange) co_return io::fail(io::ErrorCode::kReset);
   co_return exchange;
@@ -110,7 +160,12 @@ io::Task<io::Result<http::ClientExchange*>> ConnectionPool::start_on_shared(http
 io::Task<> ConnectionPool::open_shared(Duration timeout, http::Limits limits) {
   ++opening_;
   const Instant began = loop_.now();
-  auto stream = co_await open_any(token_, timeout, Wish{});
+  io::Result<std::unique_ptr<io::Stream>> stream = io::fail(io::ErrorCode::kFull);
+  auto admitted = co_await admit(token_, timeout, false);
+  if (admitted)
+    stream = co_await open_any(token_, timeout, Wish{});
+  else
+    stream = std::unexpected(admitted.error());
   --opening_;
   if (!stream) {
     // Who came later has not had its time yet.
@@ -119,27 +174,30 @@ io::Task<> ConnectionPool::open_shared(Duration timeout, http::Limits limits) {
     co_return;
   }
   if (speaks_http2(**stream)) {
-    share(std::move(*stream), limits);
+    share(std::move(*stream), limits, std::move(admitted->permit));
   } else {
     chose_http1_ = true;
     // For one of those who wait, also where none is kept for later.
-    UpstreamConnection& connection = lend(std::move(*stream), Wish{});
+    UpstreamConnection& connection = lend(std::move(*stream), Wish{}, std::move(admitted->permit));
     take_back(connection);
     keep(connection);
   }
   tell_waiters();
 }
 
-void ConnectionPool::share(std::unique_ptr<io::Stream> stream, const http::Limits& limits) {
+void ConnectionPool::share(std::unique_ptr<io::Stream> stream, const http::Limits& limits,
+                           ConnectionPermit permit) {
   chose_http1_ = false;
   std::string_view scheme = stream->security() ? "https" : "http";
-  shared_.add(std::move(stream), scheme, limits);
+  shared_.add(std::move(stream), scheme, limits, std::move(permit));
 }
 
-UpstreamConnection& ConnectionPool::lend(std::unique_ptr<io::Stream> stream, const Wish& wish) {
+UpstreamConnection& ConnectionPool::lend(std::unique_ptr<io::Stream> stream, const Wish& wish,
+                                         ConnectionPermit permit) {
   ++lent_;
   metrics_.add(gauges_[PoolState::kActive], 1);
-  auto* connection = new UpstreamConnection(*this, std::move(stream), !wish.preface.empty());
+  auto* connection =
+      new UpstreamConnection(*this, std::move(stream), std::move(permit), !wish.preface.empty());
   connection->stream_->observe(connection);
   return *connection;
 }
@@ -185,7 +243,7 @@ UpstreamConnection* ConnectionPool::take_idle() {
       continue;
     }
     connection.unlink();
-    --idle_count_;
+    count_idle(-1);
     ++lent_;
     metrics_.add(gauges_[PoolState::kIdle], -1);
     metrics_.add(gauges_[PoolState::kActive], 1);
@@ -196,9 +254,11 @@ UpstreamConnection* ConnectionPool::take_idle() {
 
 io::Task<io::Result<UpstreamConnection*>> ConnectionPool::connect(io::CancelToken& token, Duration timeout,
                                                                   Wish wish) {
+  auto admitted = co_await admit(token, timeout, false);
+  if (!admitted) co_return std::unexpected(admitted.error());
   auto stream = co_await open_any(token, timeout, wish);
   if (!stream) co_return std::unexpected(stream.error());
-  co_return &lend(std::move(*stream), wish);
+  co_return &lend(std::move(*stream), wish, std::move(admitted->permit));
 }
 
 io::Task<io::Result<std::unique_ptr<io::Stream>>> ConnectionPool::open(io::Address address,
@@ -276,12 +336,20 @@ void ConnectionPool::give_back(UpstreamConnection* connection, bool reusable) {
     metrics_.add(full_);
     kept = false;
   }
-  if (!kept) {
+  // Who waits here goes on with it; who waits elsewhere needs its place.
+  bool wanted_elsewhere = budget_ && candidates_.empty() && budget_->gate().waiting() > 0;
+  if (!kept || wanted_elsewhere) {
     delete connection;
     return;
   }
   connection->reused_ = true;
-  keep(*connection);
+  if (candidates_.empty()) return keep(*connection);
+  Candidate& first = candidates_.front();
+  first.unlink();
+  ++lent_;
+  metrics_.add(gauges_[PoolState::kActive], 1);
+  first.given = connection;
+  first.turn->signal.tell();
 }
 
 void ConnectionPool::take_back(UpstreamConnection& connection) {
@@ -293,14 +361,14 @@ void ConnectionPool::take_back(UpstreamConnection& connection) {
 void ConnectionPool::keep(UpstreamConnection& connection) {
   connection.idle_since_ = loop_.now();
   idle_.push_front(connection);
-  ++idle_count_;
+  count_idle(1);
   metrics_.add(gauges_[PoolState::kIdle], 1);
   if (!armed()) loop_.timers().arm(*this, loop_.now() + idle_time_);
 }
 
 void ConnectionPool::drop(UpstreamConnection& connection) {
   connection.unlink();
-  --idle_count_;
+  count_idle(-1);
   metrics_.add(gauges_[PoolState::kIdle], -1);
   delete &connection;
 }
@@ -321,6 +389,7 @@ ConnectionPool& ConnectionPools::of(const Target& target, const Upstream& upstre
   auto& pool = pools_[slot];
   if (!pool) pool = std::make_unique<ConnectionPool>(environment_, target.identity, upstream);
   pool->adopt(upstream);
+  pool->adopt_budget(upstream);
   return *pool;
 }
 

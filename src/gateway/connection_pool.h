@@ -28,8 +28,9 @@ class UpstreamConnection final : public ListHook,
                                  private http::ClientTunnel {
  public:
   /// `dedicated`: for one client alone.
-  UpstreamConnection(ConnectionPool& pool, std::unique_ptr<io::Stream> stream, bool dedicated)
-      : pool_(pool), stream_(std::move(stream)), dedicated_(dedicated) {}
+  UpstreamConnection(ConnectionPool& pool, std::unique_ptr<io::Stream> stream, ConnectionPermit permit,
+                     bool dedicated)
+      : permit_(std::move(permit)), pool_(pool), stream_(std::move(stream)), dedicated_(dedicated) {}
 
   /// Starts the exchange that it was taken for; its end gives the connection back.
   http::ClientExchange& start(const http::ExchangePlace& place);
@@ -44,6 +45,7 @@ class UpstreamConnection final : public ListHook,
   http::ClientTunnel& on_upgrade() override { return *this; }
   void end() override;
 
+  ConnectionPermit permit_;  // goes after the stream
   ConnectionPool& pool_;
   std::unique_ptr<io::Stream> stream_;
   Instant idle_since_{};
@@ -52,7 +54,7 @@ class UpstreamConnection final : public ListHook,
 };
 
 /// Not thread-safe. Must outlive what it has lent and who waits for it.
-class ConnectionPool final : private io::Timer {
+class ConnectionPool final : private io::Timer, private ConnectionBudget::Pool {
  public:
   static constexpr size_t kMaxIdle = 1024;  // idle connections kept; more are closed
   /// What is wanted of a new connection beside its target.
@@ -99,6 +101,8 @@ class ConnectionPool final : private io::Timer {
   void close_idle();
   /// What the upstream says now.
   void adopt(const Upstream& upstream);
+  /// Its connections count in the upstream's budget from now on, if it has one.
+  void adopt_budget(const Upstream& upstream);
   /// How long idle connections are kept from now on.
   void set_idle_time(Duration idle) {
     idle_time_ = idle;
@@ -118,6 +122,20 @@ class ConnectionPool final : private io::Timer {
     bool told = false;
   };
 
+  /// What a request that needs a connection has been given.
+  struct Admission {
+    ConnectionPermit permit;              // for a new one
+    UpstreamConnection* given = nullptr;  // or one that another request has given back
+  };
+  /// A request that waits for a place in the budget, or for a connection of this pool.
+  struct Candidate : ListHook {
+    std::shared_ptr<store::Gate::Turn> turn;
+    UpstreamConnection* given = nullptr;
+  };
+  /// kFull: there is no place, or it did not come within `timeout`.
+  io::Task<io::Result<Admission>> admit(io::CancelToken& token, Duration timeout, bool takes_used);
+  void spare_one() override;
+  void count_idle(int change);
   io::Task<io::Result<std::unique_ptr<io::Stream>>> open_any(io::CancelToken& token, Duration timeout,
                                                              Wish wish);
   /// Whether a connection may carry several exchanges at once, as far as is known before it is there.
@@ -125,8 +143,8 @@ class ConnectionPool final : private io::Timer {
   bool speaks_http2(const io::Stream& stream) const;
   /// Null: the target turned out to speak HTTP/1.
   io::Task<io::Result<http::ClientExchange*>> start_on_shared(http::ExchangePlace place, Duration timeout);
-  void share(std::unique_ptr<io::Stream> stream, const http::Limits& limits);
-  UpstreamConnection& lend(std::unique_ptr<io::Stream> stream, const Wish& wish);
+  void share(std::unique_ptr<io::Stream> stream, const http::Limits& limits, ConnectionPermit permit);
+  UpstreamConnection& lend(std::unique_ptr<io::Stream> stream, const Wish& wish, ConnectionPermit permit);
   void log_failure(const tls::HandshakeError& error);
   io::Task<> open_shared(Duration timeout, http::Limits limits);
   void tell_waiters();
@@ -157,8 +175,12 @@ class ConnectionPool final : private io::Timer {
   io::CancelToken token_;          // of what is being opened for sharing
   IntrusiveList<Waiter> waiters_;  // the first one first
   size_t waiting_ = 0;
-  size_t opening_ = 0;         // for sharing
-  tls::SessionSlot sessions_;  // of connections over TLS
+  size_t opening_ = 0;                        // for sharing
+  std::shared_ptr<ConnectionBudget> budget_;  // null: none
+  std::shared_ptr<ConnectionBudget::Member> member_;
+  BudgetBounds bounds_;
+  IntrusiveList<Candidate> candidates_;  // that take a used connection; the first one first
+  tls::SessionSlot sessions_;            // of connections over TLS
   LogBound log_bound_;
 };
 

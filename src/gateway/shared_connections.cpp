@@ -8,8 +8,9 @@ using telemetry::PoolState;
 class SharedConnections::Entry final : public ListHook, private http::h2::ClientConnection::Owner {
  public:
   Entry(SharedConnections& shared, std::unique_ptr<io::Stream> stream,
-        const http::h2::ClientConnection::Settings& settings)
-      : shared_(shared),
+        const http::h2::ClientConnection::Settings& settings, ConnectionPermit permit)
+      : permit_(std::move(permit)),
+        shared_(shared),
         environment_(shared.environment_),
         gauges_(shared.gauges_),
         connection_(new http::h2::ClientConnection(environment_.loop, std::move(stream), settings, *this)) {
@@ -37,6 +38,7 @@ class SharedConnections::Entry final : public ListHook, private http::h2::Client
   void on_limit(std::string_view limit) override { environment_.metrics.add(environment_.limit_hits[limit]); }
   void on_ended() override { delete this; }
 
+  const ConnectionPermit permit_;
   SharedConnections& shared_;  // only while it is linked
   const Environment environment_;
   telemetry::Group<telemetry::Gauge, PoolState> gauges_;
@@ -62,10 +64,11 @@ http::ClientExchange* SharedConnections::start(const http::ExchangePlace& place)
 }
 
 void SharedConnections::add(std::unique_ptr<io::Stream> stream, std::string_view scheme,
-                            const http::Limits& limits) {
+                            const http::Limits& limits, ConnectionPermit permit) {
   auto* entry =
       new Entry(*this, std::move(stream),
-                {.scheme = scheme, .head_bytes = limits.response_head, .most_requests = usual_room_});
+                {.scheme = scheme, .head_bytes = limits.response_head, .most_requests = usual_room_},
+                std::move(permit));
   connections_.push_back(*entry);
   await_idle();
   environment_.scope.spawn(http::h2::ClientConnection::run(entry->connection()));  // it may be gone already

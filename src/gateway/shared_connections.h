@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/intrusive_list.h"
+#include "gateway/balance/connection_budget.h"
 #include "http/h2/client_connection.h"
 #include "http/h2/limits.h"
 #include "io/loop.h"
@@ -32,7 +33,8 @@ class SharedConnections final : private io::Timer {
   /// An exchange on the first connection that has room for one; null when none has.
   http::ClientExchange* start(const http::ExchangePlace& place);
   /// Makes a connection of a stream on which HTTP/2 is spoken.
-  void add(std::unique_ptr<io::Stream> stream, std::string_view scheme, const http::Limits& limits);
+  void add(std::unique_ptr<io::Stream> stream, std::string_view scheme, const http::Limits& limits,
+           ConnectionPermit permit = {});
   /// How long a connection is kept without an exchange.
   void set_idle_time(Duration idle) { idle_time_ = idle; }
   /// All of them take no more exchanges, and end when they have none.

@@ -24,14 +24,14 @@ void Gate::let_in(uint32_t most_inside) {
   while (!queues_.empty()) {
     if (!take_place(most_inside)) return;
     auto first = queues_.begin();
-    std::shared_ptr<Waiter> waiter = std::move(first->second.front());
+    std::shared_ptr<Turn> turn = std::move(first->second.front());
     first->second.pop_front();
     if (first->second.empty()) queues_.erase(first);
     waiting_.fetch_sub(1);
-    waiter->let_in = true;
-    waiter->loop.post([waiter] {
-      waiter->told = true;
-      waiter->signal.tell();
+    turn->let_in = true;
+    turn->loop.post([turn] {
+      turn->has_come = true;
+      turn->signal.tell();
     });
   }
   standing_since_ = kNever;
@@ -45,37 +45,44 @@ void Gate::leave(uint32_t most_inside) {
   let_in(most_inside);
 }
 
-bool Gate::remove(const std::shared_ptr<Waiter>& waiter, uint32_t priority) {
+std::shared_ptr<Gate::Turn> Gate::queue(io::Loop& loop, const Rules& rules, uint32_t priority) {
+  auto turn = std::make_shared<Turn>(loop, priority);
   std::lock_guard lock(mutex_);
-  if (waiter->let_in) return false;
-  auto queue = queues_.find(priority);
-  std::erase(queue->second, waiter);
+  if (waiting_.load() >= rules.most_waiting) return nullptr;
+  if (standing_since_ == kNever) standing_since_ = loop.now();
+  queues_[priority].push_back(turn);
+  waiting_.fetch_add(1);
+  let_in(rules.most_inside);
+  return turn;
+}
+
+bool Gate::withdraw(const std::shared_ptr<Turn>& turn) {
+  std::lock_guard lock(mutex_);
+  if (turn->let_in) return true;
+  auto queue = queues_.find(turn->priority);
+  std::erase(queue->second, turn);
   if (queue->second.empty()) queues_.erase(queue);
   waiting_.fetch_sub(1);
   if (queues_.empty()) standing_since_ = kNever;
-  return true;
+  return false;
+}
+
+Duration Gate::patience(const Rules& rules, Instant now) {
+  std::lock_guard lock(mutex_);
+  bool standing = standing_since_ != kNever && now - standing_since_ > rules.most_wait;
+  bool short_of_it = standing && rules.target > Duration::zero();
+  return short_of_it ? std::min(rules.most_wait, rules.target) : rules.most_wait;
 }
 
 io::Task<Gate::Entry> Gate::enter(io::Loop& loop, Rules rules, uint32_t priority, io::CancelToken& token) {
-  auto waiter = std::make_shared<Waiter>(loop);
-  Duration patience = rules.most_wait;
-  {
-    std::lock_guard lock(mutex_);
-    if (waiting_.load() >= rules.most_waiting) co_return Entry::kFull;
-    if (standing_since_ == kNever) standing_since_ = loop.now();
-    bool standing = loop.now() - standing_since_ > rules.most_wait;
-    if (standing && rules.target > Duration::zero()) patience = std::min(patience, rules.target);
-    queues_[priority].push_back(waiter);
-    waiting_.fetch_add(1);
-    let_in(rules.most_inside);
-  }
-  io::LinkedToken turn(token);
-  io::Deadline deadline(loop, loop.now() + patience, turn);
-  while (!waiter->told && !turn.cancelled()) co_await waiter->signal.wait(turn);
-  if (waiter->told) co_return Entry::kInside;
-  if (remove(waiter, priority)) co_return token.cancelled() ? Entry::kCancelled : Entry::kTimedOut;
-  // It was let in at the last moment, and is not told yet.
-  co_return Entry::kInside;
+  std::shared_ptr<Turn> turn = queue(loop, rules, priority);
+  if (!turn) co_return Entry::kFull;
+  io::LinkedToken waiting(token);
+  io::Deadline deadline(loop, loop.now() + patience(rules, loop.now()), waiting);
+  while (!turn->has_come && !waiting.cancelled()) co_await turn->signal.wait(waiting);
+  // It may have been let in at the last moment, and not be told yet.
+  if (turn->has_come || withdraw(turn)) co_return Entry::kInside;
+  co_return token.cancelled() ? Entry::kCancelled : Entry::kTimedOut;
 }
 
 std::shared_ptr<Gate> Gates::get(const std::string& identity) {

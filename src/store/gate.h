@@ -32,29 +32,37 @@ class Gate {
   };
   enum class Entry : uint8_t { kInside, kFull, kTimedOut, kCancelled };
 
+  /// Somebody's place in the queue; shared with whoever lets it in, for it may have gone by then.
+  struct Turn {
+    Turn(io::Loop& waiting_on, uint32_t before) : loop(waiting_on), signal(waiting_on), priority(before) {}
+    io::Loop& loop;
+    io::Signal signal;  // told when `has_come` becomes true
+    const uint32_t priority;
+    bool has_come = false;  // on its loop's thread: inside
+    bool let_in = false;    // the gate's own, under its mutex
+  };
+
   /// True: inside. Whoever is inside leaves once.
   bool try_enter(uint32_t most_inside);
   /// The same, but waits for its turn.
   io::Task<Entry> enter(io::Loop& loop, Rules rules, uint32_t priority, io::CancelToken& token);
   void leave(uint32_t most_inside);
 
+  /// For who waits for other things too. Null: the queue is full. Ends by `withdraw`, unless its turn has
+  /// come.
+  std::shared_ptr<Turn> queue(io::Loop& loop, const Rules& rules, uint32_t priority);
+  /// True: too late, it is inside.
+  bool withdraw(const std::shared_ptr<Turn>& turn);
+
   uint32_t inside() const { return inside_.load(std::memory_order_relaxed); }
   uint32_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
 
  private:
-  /// Shared with whoever lets it in: it may have gone by then.
-  struct Waiter {
-    explicit Waiter(io::Loop& waiting_on) : loop(waiting_on), signal(waiting_on) {}
-    io::Loop& loop;
-    io::Signal signal;
-    bool let_in = false;  // under the mutex
-    bool told = false;    // on its loop's thread
-  };
-  using Queue = std::deque<std::shared_ptr<Waiter>>;
+  using Queue = std::deque<std::shared_ptr<Turn>>;
 
   bool take_place(uint32_t most_inside);
   void let_in(uint32_t most_inside);
-  bool remove(const std::shared_ptr<Waiter>& waiter, uint32_t priority);
+  Duration patience(const Rules& rules, Instant now);
 
   std::atomic<uint32_t> inside_{0};
   std::atomic<uint32_t> waiting_{0};

@@ -5,8 +5,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
+
+#include "gateway/balance/connection_budget.h"
 
 namespace sluice::gateway {
 
@@ -36,6 +39,7 @@ struct UpstreamBounds {
   uint32_t requests = 0;                           // at once; 0: any number
   std::optional<uint32_t> retries = std::nullopt;  // at once
   double retry_share = 0.2;                        // of the requests, at once
+  BudgetBounds connections = {};
 };
 
 class UpstreamLoad {
@@ -64,6 +68,7 @@ class UpstreamLoad {
   }
   void leave_retry() { retries_.fetch_sub(1, std::memory_order_relaxed); }
 
+  const std::shared_ptr<ConnectionBudget>& connections() const { return connections_; }
   int64_t requests() const { return requests_.sum(); }
   uint32_t retries() const { return retries_.load(std::memory_order_relaxed); }
 
@@ -76,6 +81,7 @@ class UpstreamLoad {
     return true;
   }
 
+  const std::shared_ptr<ConnectionBudget> connections_ = std::make_shared<ConnectionBudget>();
   SharedCount requests_;
   alignas(64) std::atomic<uint32_t> bounded_{0};  // of those that have a bound
   alignas(64) std::atomic<uint32_t> retries_{0};

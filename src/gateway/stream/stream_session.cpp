@@ -112,8 +112,9 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
       }
       pool_ = &worker_.pools().of(*target_, upstream);
       auto connected = co_await pool_->connect(token_, upstream.timeouts.connect, wish);
+      bool full = !connected && connected.error().code == io::ErrorCode::kFull;
       bool cancelled = !connected && token_.cancelled();
-      if (!cancelled && upstream.record(*target_, connected ? kConnected : 0))
+      if (!cancelled && !full && upstream.record(*target_, connected ? kConnected : 0))
         worker_.health().failing(target_->identity);
       if (connected) {
         server_ = *connected;
@@ -122,6 +123,12 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
       if (token_.cancelled()) {
         worker_.metrics().add(upstream.metrics.requests[UpstreamResult::kCancelled]);
         end_cancelled();
+        co_return false;
+      }
+      if (full) {
+        worker_.metrics().add(upstream.metrics.requests[UpstreamResult::kNoTarget]);
+        worker_.count_limit("upstream_connections");
+        end(StreamResult::kLimited, ErrorBy::kGateway, "circuit_breaker_open");
         co_return false;
       }
       worker_.metrics().add(upstream.metrics.requests[UpstreamResult::kConnectFailure]);

@@ -33,6 +33,8 @@ constexpr Refusal kNoHttp2{502, "upstream_no_http2", "The upstream does not agre
                            ErrorBy::kUpstream};
 constexpr Refusal kNoDescriptors{503, "no_descriptors",
                                  "The gateway has no descriptor left for a connection.", ErrorBy::kGateway};
+constexpr Refusal kNoConnection{503, "circuit_breaker_open",
+                                "The upstream has as many connections as it may.", ErrorBy::kGateway};
 constexpr Refusal kConnectTimeout{504, "upstream_connect_timeout",
                                   "The upstream did not accept a connection in time.", ErrorBy::kUpstream};
 constexpr Refusal kUpstreamReset{502, "upstream_reset", "The upstream broke the connection.",
@@ -79,6 +81,14 @@ io::Task<std::optional<Failure>> Attempt::connect(gateway::ConnectionPool& pool)
   }
   if (token_.cancelled()) co_return failure_of_cancellation();
   Failure failure{.result = UpstreamResult::kConnectFailure, .refusal = kRefused, .sent = false};
+  if (started.error().code == io::ErrorCode::kFull) {
+    // That is the upstream's bound, at whichever target.
+    exchange_.worker.count_limit("upstream_connections");
+    co_return Failure{.result = UpstreamResult::kNoTarget,
+                      .refusal = kNoConnection,
+                      .sent = false,
+                      .upstream_fault = false};
+  }
   if (started.error().code == io::ErrorCode::kTimedOut) failure.refusal = kConnectTimeout;
   if (started.error().code == io::ErrorCode::kNoDescriptors) failure.refusal = kNoDescriptors;
   if (started.error().code == io::ErrorCode::kUnresolved) failure.refusal = kUnresolved;

@@ -270,6 +270,71 @@ TEST_F(TargetHealthTest, BeyondItsRequestsAnUpstreamGetsNoMore) {
   EXPECT_EQ(silent.requests(), 3u) << "those that left have made room";
 }
 
+TEST_F(TargetHealthTest, BeyondItsConnectionsRequestsWaitForOneThatIsGivenBack) {
+  serve({9000}, "circuit_breaker: { max_connections: 2, max_pending: 2 }, timeouts: { connect: 3s }");
+  ScriptedUpstream slow(world, upstream_loop, target(9000));
+  std::deque<Client> clients;
+  for (int i = 0; i < 4; ++i) clients.emplace_back(world, client_loop, address).send(request("GET", "/"));
+  world.run_for(10ms);
+  EXPECT_EQ(slow.connections(), 2u);
+  EXPECT_EQ(slow.requests(), 2u);
+  Answer answer = get("/");
+  EXPECT_EQ(answer.status, 503) << "two wait already";
+  EXPECT_EQ(answer.code(), "circuit_breaker_open");
+  EXPECT_EQ(metric("sluice_limit_hits_total{limit=\"upstream_connections\"}"), "1");
+  slow.peer(0).ok("x");
+  EXPECT_EQ(clients[0].await_answer().status, 200);
+  world.run_for(10ms);
+  EXPECT_EQ(slow.connections(), 2u) << "the third goes on with the connection of the first";
+  EXPECT_EQ(slow.peer(0).heads(), 2u);
+  Instant began = world.now();
+  EXPECT_EQ(clients[3].await_answer().code(), "circuit_breaker_open")
+      << "it has waited as long as for a connect";
+  EXPECT_GE(world.now() - began, 2900ms);
+  for (Client& client : clients) client.raw().vanish();
+  world.run_for(10ms);
+  Client last(world, client_loop, address);
+  last.send(request("GET", "/"));
+  world.run_for(10ms);
+  EXPECT_EQ(slow.connections(), 3u) << "what was broken off has made room";
+}
+
+TEST_F(TargetHealthTest, WhoLeavesWhileItWaitsTakesNoPlace) {
+  serve({9000}, "circuit_breaker: { max_connections: 1 }, timeouts: { connect: 1m }");
+  ScriptedUpstream slow(world, upstream_loop, target(9000));
+  Client first(world, client_loop, address);
+  first.send(request("GET", "/"));
+  world.run_for(10ms);
+  {
+    Client leaves(world, client_loop, address);
+    leaves.send(request("GET", "/"));
+    world.run_for(10ms);
+    leaves.raw().vanish();
+    world.run_for(10ms);
+  }
+  Client third(world, client_loop, address);
+  third.send(request("GET", "/"));
+  world.run_for(10ms);
+  slow.peer(0).ok("x");
+  EXPECT_EQ(first.await_answer().status, 200);
+  world.run_for(10ms);
+  EXPECT_EQ(slow.peer(0).heads(), 2u);
+  slow.peer(0).ok("y");
+  EXPECT_EQ(third.await_answer().body, "y");
+}
+
+// The idle connection of another target of the same upstream holds the only place.
+TEST_F(TargetHealthTest, AnIdleConnectionElsewhereIsSpared) {
+  serve({9000, 9001}, "circuit_breaker: { max_connections: 1 }");
+  Named a(*this, 9000, "a");
+  Named b(*this, 9001, "b");
+  EXPECT_EQ(answers(6), "ababab");
+  EXPECT_EQ(metric("sluice_upstream_connections{upstream=\"u\",state=\"idle\"}"), "1");
+  reload(proxying({9000, 9001}, "circuit_breaker: { max_connections: 2 }"));
+  EXPECT_EQ(answers(6), "ababab");
+  EXPECT_EQ(metric("sluice_upstream_connections{upstream=\"u\",state=\"idle\"}"), "2");
+}
+
 // The budget keeps retries from multiplying the load on an upstream that fails.
 TEST_F(TargetHealthTest, RetriesAreBounded) {
   serve({9000, 9001}, "retry: { attempts: 2, on: [503], budget: 0% }, circuit_breaker: { max_retries: 0 }");
