@@ -129,6 +129,17 @@ const Struct<SplitPart>& SplitPart::schema() {
   return schema;
 }
 
+const Struct<Mirror>& Mirror::schema() {
+  static const auto schema =
+      Struct<Mirror>("mirror", "Copies of requests for another upstream, whose answers nobody sees.")
+          .field("upstream", &Mirror::upstream, "The name of the upstream.")
+          .required()
+          .field("percent", &Mirror::percent, "The share of the requests that are copied, by chance.")
+          .field("max_body", &Mirror::max_body, "Requests with a larger body are not copied.")
+          .range(0, 16 << 20);
+  return schema;
+}
+
 const Struct<RouteMatch>& RouteMatch::schema() {
   static const auto schema =
       Struct<RouteMatch>("match", "Conditions beside host, path and method; all must hold.")
@@ -181,6 +192,8 @@ const Struct<Route>& Route::schema() {
                  "Decides between routes that are equally specific; the highest wins.")
           .field("upstream", &Route::upstream, "Where requests go instead of the API's upstream.")
           .field("split", &Route::split, "Several upstreams instead of one, by weight.")
+          .field("mirror", &Route::mirror, "Where copies of requests go, instead of where the API's do.")
+          .one_or_many()
           .field("respond", &Route::respond, "Answer at once instead.")
           .field("redirect", &Route::redirect, "Redirect instead.")
           .field("policies", &Route::policies,
@@ -204,6 +217,8 @@ const Struct<Api>& Api::schema() {
                  "Take the prefix away before forwarding; sends X-Forwarded-Prefix.")
           .field("upstream", &Api::upstream, "Where requests go.")
           .field("split", &Api::split, "Several upstreams instead of one, by weight.")
+          .field("mirror", &Api::mirror, "Where copies of requests go, beside their own way.")
+          .one_or_many()
           .field("timeouts", &Api::timeouts, "Override the gateway's timeouts.")
           .field("limits", &Api::limits, "Override the gateway's limits.")
           .field("access_log", &Api::access_log, "Overrides the gateway's access log.")

@@ -12,6 +12,7 @@
 
 #include "base/time.h"
 #include "config/balancing.h"
+#include "config/limits.h"
 #include "config/policy_entry.h"
 #include "config/redis.h"
 #include "config/struct_type.h"
@@ -333,6 +334,15 @@ struct MatchValue {
   friend bool operator==(const MatchValue&, const MatchValue&) = default;
 };
 
+/// A share of the requests goes to another upstream as well, whose answers nobody sees.
+struct Mirror {
+  std::string upstream;
+  Percent percent{1};
+  ByteSize max_body = kibibytes(64);
+  Origin origin;
+  static const Struct<Mirror>& schema();
+};
+
 struct RouteMatch {
   Map<std::string> headers;
   Map<std::string> query;
@@ -364,6 +374,7 @@ struct Route {
   int32_t priority = 0;
   std::optional<std::string> upstream;  // absent, like `split`: the API's
   std::vector<SplitPart> split;
+  std::vector<Mirror> mirror;
   std::optional<Respond> respond;
   std::optional<Redirect> redirect;
   PolicyList policies;
@@ -385,6 +396,7 @@ struct Api {
   bool strip_path = false;
   std::optional<std::string> upstream;
   std::vector<SplitPart> split;
+  std::vector<Mirror> mirror;
   InnerTimeouts timeouts;
   InnerLimits limits;
   InnerAccessLog access_log;
@@ -396,45 +408,7 @@ struct Api {
   static const Struct<Api>& schema();
 };
 
-// --- plans and consumers ---
-
-enum class RateAlgorithm : uint8_t { kGcra, kSlidingWindow, kFixedWindow };
-
-/// `local`: each node by itself; `lease`: nodes borrow parts of the limit; `strict`: every request asks.
-enum class SharingMode : uint8_t { kLocal, kLease, kStrict };
-enum class StoreFailure : uint8_t { kAllow, kDeny, kLocal };
-
-/// Where limits are counted.
-struct Sharing {
-  std::string store;  // of `redis`; empty: here
-  SharingMode mode = SharingMode::kLease;
-  StoreFailure on_store_failure = StoreFailure::kLocal;
-  static const Struct<Sharing>& schema();
-  bool is_local() const { return store.empty() || mode == SharingMode::kLocal; }
-};
-void check_sharing(const Sharing& sharing, const Node& node, Reader& reader);
-
-/// How much: a rate, or a quota of a calendar period.
-struct Limit {
-  std::optional<Rate> rate;
-  std::optional<uint64_t> burst;
-  RateAlgorithm algorithm = RateAlgorithm::kGcra;
-  std::optional<Quota> quota;
-  std::string timezone = "UTC";
-  Origin origin;
-  static const Struct<Limit>& schema();
-};
-
-/// That each says one thing, and no two quotas the same period: their counts are kept by it.
-void check_limit(const Limit& limit, const Node& node, Reader& reader);
-void check_quotas(const std::vector<Limit>& limits, const Node& node, Reader& reader);
-
-/// What a subscription allows.
-struct Plan {
-  std::vector<Limit> limits;  // all hold; empty: as much as comes
-  Origin origin;
-  static const Struct<Plan>& schema();
-};
+// --- consumers ---
 
 struct Credential {
   std::optional<std::string> api_key;

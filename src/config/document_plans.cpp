@@ -1,4 +1,4 @@
-// The field lists of plans, and of who calls under them.
+// The field lists of limits and plans, and of who calls under them.
 #include "config/document.h"
 #include "config/document_types.h"
 

@@ -178,6 +178,19 @@ class Validator {
     error(at, "unknown-upstream", "there is no upstream `" + name + "`" + suggest(name, upstream_names_));
   }
 
+  void check_mirrors(const std::vector<Mirror>& mirrors, const Node& node) {
+    constexpr size_t kMostMirrors = 16;
+    const Node* written = node.find("mirror");
+    if (!written) return;
+    if (mirrors.size() > kMostMirrors) error(*written, "too-many-items", "there are at most 16 mirrors");
+    for (size_t i = 0; i < mirrors.size(); ++i) {
+      const Node& one = written->is_mapping() ? *written : item_or(*written, i);
+      check_upstream_name(mirrors[i].upstream, member_or(one, "upstream"));
+      if (mirrors[i].percent.share > 1)
+        error(member_or(one, "percent"), "out-of-range", "it is at most `100%`");
+    }
+  }
+
   /// `upstream` and `split` of an API or a route.
   void check_destination(const std::optional<std::string>& upstream, const std::vector<SplitPart>& split,
                          const Node& node) {
@@ -201,6 +214,7 @@ class Validator {
     check_hosts(api.hosts, member_or(node, "hosts"));
     check_api_path(api, member_or(node, "path"));
     check_destination(api.upstream, api.split, node);
+    check_mirrors(api.mirror, node);
     const bool has_destination = node.find("upstream") || node.find("split");
     if (!node.find("routes") && !has_destination)
       diagnostics_.error(api.origin, "no-action",
@@ -291,6 +305,7 @@ class Validator {
     for (std::string_view key : {"upstream", "split", "respond", "redirect"})
       if (node.find(key)) given.push_back(key);
     check_destination(route.upstream, route.split, node);
+    check_mirrors(route.mirror, node);
     if (given.empty() && !api_has_destination)
       error(node, "no-action",
             "the route has no `upstream`, `split`, `respond` or `redirect`, and its API has no upstream "

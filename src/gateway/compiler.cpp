@@ -61,6 +61,7 @@ class Compilation {
                                              const std::string& identity);
   void check_fit(const Place& place, const std::vector<std::string>& parameters);
   void warn_about_identity(const std::vector<config::ChainLink>& links);
+  std::vector<MirrorChoice> mirrors_of(const config::Api& api, const config::Route* route);
   std::vector<UpstreamChoice> upstreams_of(const config::Api& api, const config::Route* route);
   std::vector<std::shared_ptr<const RoutePlan>> retired_plans(const Snapshot& next) const;
 
@@ -202,19 +203,22 @@ std::shared_ptr<const ApiNode> Compilation::compile_api(const std::string& name,
   ContentDigest own = combine(combine(gateway_digest_, digest_of(name)), digest_of_struct(api));
   api.routes = std::move(routes);
   auto add_upstreams = [&](ContentDigest digest, const std::optional<std::string>& one,
-                           const std::vector<config::SplitPart>& split) {
+                           const std::vector<config::SplitPart>& split,
+                           const std::vector<config::Mirror>& mirrors) {
     if (one) digest = combine(digest, upstream_digests_[*one]);
     for (const config::SplitPart& part : split) digest = combine(digest, upstream_digests_[part.upstream]);
+    for (const config::Mirror& mirror : mirrors) digest = combine(digest, upstream_digests_[mirror.upstream]);
     return digest;
   };
-  own = add_upstreams(own, api.upstream, api.split);
+  own = add_upstreams(own, api.upstream, api.split, api.mirror);
   std::vector<PlannedRoute> planned = plan_routes(api, document_.policies, compiler_.policies_);
   std::vector<ContentDigest> route_digests;
   ContentDigest digest = own;
   for (const PlannedRoute& plan : planned) {
     ContentDigest of_route = own;
     if (const config::Route* route = plan.route)
-      of_route = add_upstreams(combine(own, digest_of_struct(*route)), route->upstream, route->split);
+      of_route =
+          add_upstreams(combine(own, digest_of_struct(*route)), route->upstream, route->split, route->mirror);
     if (plan.entry) {
       std::string way = fmt::format("{} {} {}", plan.spec.name, plan.spec.path, plan.number);
       of_route = combine(of_route, digest_of(way));
@@ -285,7 +289,8 @@ std::shared_ptr<const RoutePlan> Compilation::compile_route(const Place& place, 
     plan->brought = {compiled_policies_[planned.entry].get(), planned.number, planned.way()};
   for (std::string_view parameter : router.parameter_names(number)) plan->parameters.emplace_back(parameter);
   check_fit(place, plan->parameters);
-  RouteAction action{place.route, upstreams_of(*place.api, place.route), plan->parameters};
+  RouteAction action{place.route, upstreams_of(*place.api, place.route), plan->parameters,
+                     mirrors_of(*place.api, place.route)};
   auto handler = compiler_.handlers_.build(action);
   if (handler)
     plan->handler = std::move(*handler);
@@ -424,6 +429,14 @@ std::vector<UpstreamChoice> Compilation::upstreams_of(const config::Api& api, co
   if (route) add(route->upstream, route->split);
   if (choices.empty()) add(api.upstream, api.split);
   return choices;
+}
+
+std::vector<MirrorChoice> Compilation::mirrors_of(const config::Api& api, const config::Route* route) {
+  std::vector<MirrorChoice> mirrors;
+  for (const config::Mirror& mirror : route && !route->mirror.empty() ? route->mirror : api.mirror)
+    mirrors.push_back({upstreams_[mirror.upstream], mirror.percent.share, mirror.max_body.bytes,
+                       services_.metrics.mirrored(mirror.upstream)});
+  return mirrors;
 }
 
 std::vector<std::shared_ptr<const RoutePlan>> Compilation::retired_plans(const Snapshot& next) const {

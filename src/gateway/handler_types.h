@@ -8,6 +8,7 @@
 #include "config/document.h"
 #include "gateway/handler.h"
 #include "gateway/upstream.h"
+#include "telemetry/families.h"
 
 namespace sluice::gateway {
 
@@ -17,11 +18,20 @@ struct UpstreamChoice {
   uint32_t weight = 1;
 };
 
+/// Where copies of a proxied route's requests go.
+struct MirrorChoice {
+  std::shared_ptr<const Upstream> upstream;
+  double share = 1;       // of the requests
+  uint64_t max_body = 0;  // bytes
+  telemetry::Group<telemetry::Counter, telemetry::MirrorResult> metrics;
+};
+
 /// What a handler is built from.
 struct RouteAction {
   const config::Route* route;             // null for an API without routes
   std::vector<UpstreamChoice> upstreams;  // empty when the action needs none
   std::vector<std::string> parameters;    // names of the path's parameters
+  std::vector<MirrorChoice> mirrors = {};
 };
 
 class HandlerTypes {

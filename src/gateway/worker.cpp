@@ -128,6 +128,7 @@ void Worker::publish(const SnapshotChange& change) {
 void Worker::drain() {
   for (auto& listening : listening_) listening->token.cancel(io::CancelReason::kDrain);
   draining_ = true;
+  background_.token.cancel(io::CancelReason::kDrain);
   connections_.for_each([](http::Connection& connection) { connection.drain(); });
   tunnels_.for_each([](Tunnel& tunnel) { tunnel.drain(); });
 }

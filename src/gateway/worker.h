@@ -76,6 +76,13 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   /// Only where there is an access log.
   void log(const telemetry::AccessRecord& record);
 
+  /// What goes on beside exchanges, until the drain begins.
+  struct Background {
+    io::CancelToken token;
+    size_t mirrored = 0;  // copies of requests on their way
+  };
+  Background& background() { return background_; }
+
   // --- for connections that are no HTTP, or not yet ---
   io::TaskScope& scope() { return scope_; }
   http::Connections& connections() { return connections_; }
@@ -165,6 +172,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   std::vector<std::unique_ptr<Listening>> listening_;
   http::Connections connections_;
   IntrusiveList<Tunnel> tunnels_;
+  Background background_;
   io::TaskScope scope_;
   bool draining_ = false;
 };

@@ -27,6 +27,8 @@ const std::vector<std::string_view> kDatagramFates = {"from_client", "to_client"
 const std::vector<std::string_view> kDirections = {"received", "sent"};
 const std::vector<std::string_view> kReloadResults = {"success", "failure"};
 const std::vector<std::string_view> kAcmeResults = {"success", "failure"};
+const std::vector<std::string_view> kMirrorResults = {"answered", "failed", "full", "too_large",
+                                                      "incomplete"};
 const std::vector<std::string_view> kStoreResults = {"ok", "timeout", "disconnected", "error"};
 const std::vector<std::string_view> kStateWrites = {"done", "failed"};
 const std::vector<std::string_view> kHandshakes = {"full", "resumed"};
@@ -114,6 +116,12 @@ Families::Families(Registry& registry) : registry_(registry) {
                                   .labels = {"upstream"},
                                   .fixed_label = "reason",
                                   .fixed_values = kRetryReasons});
+  mirrored_ = registry.add_family({.name = "sluice_mirrored_total",
+                                   .help = "Copies of requests, by what became of them.",
+                                   .kind = kCounter,
+                                   .labels = {"upstream"},
+                                   .fixed_label = "result",
+                                   .fixed_values = kMirrorResults});
   store_requests_ = registry.add_family({.name = "sluice_store_requests_total",
                                          .help = "Commands to stores that several gateways share.",
                                          .kind = kCounter,
@@ -299,6 +307,9 @@ Group<Counter, AcmeResult> Families::acme_orders(std::string_view name) {
 }
 Gauge Families::ocsp_expires(std::string_view name) { return {registry_.resolve(ocsp_expires_, {name})}; }
 
+Group<Counter, MirrorResult> Families::mirrored(std::string_view upstream) {
+  return {registry_.resolve(mirrored_, {upstream})};
+}
 StoreMetrics Families::store(std::string_view store) {
   return {.requests = {registry_.resolve(store_requests_, {store})},
           .connected = {registry_.resolve(store_connected_, {store})}};

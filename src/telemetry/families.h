@@ -67,6 +67,9 @@ struct StoreMetrics {
   Gauge connected;  // connections that can be used
 };
 
+/// What became of a copy of a request.
+enum class MirrorResult : uint8_t { kAnswered, kFailed, kFull, kTooLarge, kIncomplete };
+
 /// A transaction of what survives the process.
 enum class StateWrite : uint8_t { kDone, kFailed };
 
@@ -137,6 +140,8 @@ class Families {
   /// Refusals that a dry run did not enforce: `sluice_refused_total{code="dry_run"}`.
   Counter dry_run() { return {registry_.resolve(refused_, {"dry_run"})}; }
   StoreMetrics store(std::string_view store);
+  /// Copies of requests for an upstream.
+  Group<Counter, MirrorResult> mirrored(std::string_view upstream);
   /// For `add_source`.
   Group<Counter, StateWrite> state_writes() const { return state_writes_; }
   Group<Counter, ReloadResult> reloads() const { return reloads_; }
@@ -163,9 +168,9 @@ class Families {
   Registry& registry_;
   Registry::FamilyId requests_, grpc_requests_, request_seconds_, refused_, connections_, upstream_requests_,
       upstream_seconds_, upstream_connections_, retries_, limited_, waited_, store_requests_,
-      store_connected_, limit_hits_, websockets_ended_, websocket_closes_, busy_ratio_, build_info_,
-      io_backend_, stream_sessions_, stream_bytes_, stream_datagrams_, tls_handshakes_, tls_failures_,
-      certificate_expires_, ocsp_expires_, target_healthy_, ejections_, acme_orders_;
+      store_connected_, mirrored_, limit_hits_, websockets_ended_, websocket_closes_, busy_ratio_,
+      build_info_, io_backend_, stream_sessions_, stream_bytes_, stream_datagrams_, tls_handshakes_,
+      tls_failures_, certificate_expires_, ocsp_expires_, target_healthy_, ejections_, acme_orders_;
   WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;

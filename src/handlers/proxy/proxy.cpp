@@ -5,6 +5,7 @@
 #include "handlers/proxy/balance_key.h"
 #include "handlers/proxy/forwarding.h"
 #include "handlers/proxy/grpc_call.h"
+#include "handlers/proxy/mirror.h"
 #include "handlers/proxy/websocket_tunnel.h"
 #include "io/sleep.h"
 
@@ -77,7 +78,8 @@ io::Task<> back_off(gateway::Exchange& exchange, Duration most, uint32_t tries) 
 
 }  // namespace
 
-Proxy::Proxy(std::vector<gateway::UpstreamChoice> choices) : choices_(std::move(choices)) {
+Proxy::Proxy(std::vector<gateway::UpstreamChoice> choices, std::vector<gateway::MirrorChoice> mirrors)
+    : choices_(std::move(choices)), mirrors_(std::move(mirrors)) {
   if (choices_.size() < 2) return;
   std::vector<uint32_t> weights;
   for (const gateway::UpstreamChoice& choice : choices_) weights.push_back(choice.weight);
@@ -112,6 +114,11 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
   std::optional<uint64_t> hash;
   if (key) hash = balance_hash(exchange, *key);
   prepare_request(exchange);
+  std::optional<Mirroring> mirroring;
+  if (!mirrors_.empty() && exchange.server.upgrade.empty()) {
+    mirroring.emplace(exchange, mirrors_);
+    if (!exchange.request_body) mirroring->send();
+  }
   std::optional<GrpcCall> grpc;
   if (GrpcCall::is_one(exchange)) grpc.emplace(exchange, upstream);
   GrpcCall* const call = grpc ? &*grpc : nullptr;
@@ -187,6 +194,7 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
     metrics.observe(upstream.metrics.seconds, exchange.now() - began);
     if (attempt.uploading()) co_await attempt.end_upload();
     attempt.give_back();
+    if (mirroring) mirroring->send();
     co_return;
   }
 }

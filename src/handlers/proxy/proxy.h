@@ -13,13 +13,15 @@ struct Failure;
 
 class Proxy final : public gateway::Handler {
  public:
-  explicit Proxy(std::vector<gateway::UpstreamChoice> choices);
+  explicit Proxy(std::vector<gateway::UpstreamChoice> choices,
+                 std::vector<gateway::MirrorChoice> mirrors = {});
   io::Task<> handle(gateway::Exchange& exchange) const override;
 
  private:
   const std::shared_ptr<const gateway::Upstream>& choose() const;
 
   std::vector<gateway::UpstreamChoice> choices_;
+  std::vector<gateway::MirrorChoice> mirrors_;
   std::vector<uint16_t> schedule_;  // for a split: one round, smooth; empty: there is but one
   alignas(64) mutable std::atomic<uint64_t> turn_{0};
 };
