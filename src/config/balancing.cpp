@@ -11,26 +11,6 @@ namespace sluice::config {
 using namespace std::chrono_literals;
 
 template <>
-struct ScalarTraits<StatusRange> {
-  static constexpr std::string_view kName = "status or range";
-  static constexpr std::string_view kExpected = "a status such as `200` or a range such as `200-299`";
-  static constexpr std::string_view kPattern = "^[1-5][0-9][0-9](-[1-5][0-9][0-9])?$";
-  static constexpr bool kPlainNumber = true;
-  static Parsed<StatusRange> parse(std::string_view text) {
-    size_t dash = text.find('-');
-    auto first = ascii::parse_decimal(text.substr(0, dash));
-    auto last = dash == std::string_view::npos ? first : ascii::parse_decimal(text.substr(dash + 1));
-    if (!first || !last || *first < 100 || *last > 599) return std::unexpected(std::string());
-    if (*first > *last) return std::unexpected("expected the smaller status first");
-    return StatusRange{static_cast<uint16_t>(*first), static_cast<uint16_t>(*last)};
-  }
-  static std::string text(const StatusRange& range) {
-    return range.first == range.last ? std::to_string(range.first)
-                                     : fmt::format("{}-{}", range.first, range.last);
-  }
-};
-
-template <>
 struct ScalarTraits<HashKey> {
   static constexpr std::string_view kName = "key";
   static constexpr std::string_view kExpected =

@@ -13,14 +13,6 @@
 
 namespace sluice::config {
 
-/// Statuses of HTTP, `200` or `200-299`.
-struct StatusRange {
-  uint16_t first = 200;
-  uint16_t last = 299;
-  bool contains(int status) const { return status >= first && status <= last; }
-  friend bool operator==(const StatusRange&, const StatusRange&) = default;
-};
-
 /// What of a request says which target gets it: `address`, `consumer`, `header:NAME`...
 struct HashKey {
   enum class Kind : uint8_t { kAddress, kConsumer, kHeader, kCookie, kQuery, kParameter };

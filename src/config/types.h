@@ -357,6 +357,16 @@ struct ScalarTraits<Quota> {
 };
 
 template <>
+struct ScalarTraits<StatusRange> {
+  static constexpr std::string_view kName = "status or range";
+  static constexpr std::string_view kExpected = "a status such as `200` or a range such as `200-299`";
+  static constexpr std::string_view kPattern = "^[1-5][0-9][0-9](-[1-5][0-9][0-9])?$";
+  static constexpr bool kPlainNumber = true;
+  static Parsed<StatusRange> parse(std::string_view text) { return parse_status_range(text); }
+  static std::string text(const StatusRange& value) { return to_text(value); }
+};
+
+template <>
 struct ScalarTraits<Percent> {
   static constexpr std::string_view kName = "percentage";
   static constexpr std::string_view kExpected = "a percentage such as `50%`";

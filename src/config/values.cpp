@@ -169,6 +169,21 @@ std::string to_text(const Quota& quota) {
   return std::to_string(quota.count) + "/" + std::string(unit_text(quota.unit));
 }
 
+Parsed<StatusRange> parse_status_range(std::string_view text) {
+  size_t dash = text.find('-');
+  auto first = ascii::parse_decimal(text.substr(0, dash));
+  auto last = dash == text.npos ? first : ascii::parse_decimal(text.substr(dash + 1));
+  if (!first || !last || *first < 100 || *last > 599) return malformed();
+  if (*first > *last) return because("expected the smaller status first");
+  return StatusRange{static_cast<uint16_t>(*first), static_cast<uint16_t>(*last)};
+}
+
+std::string to_text(const StatusRange& range) {
+  std::string text = std::to_string(range.first);
+  if (range.last != range.first) text += "-" + std::to_string(range.last);
+  return text;
+}
+
 Parsed<Percent> parse_percent(std::string_view text) {
   if (!text.ends_with('%') || text.size() > 12) return std::unexpected(std::string());
   text.remove_suffix(1);

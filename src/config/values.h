@@ -51,6 +51,16 @@ Parsed<Quota> parse_quota(std::string_view text);
 std::string to_text(const Quota& quota);
 std::string_view unit_text(CalendarUnit unit);
 
+/// Statuses of HTTP, `200` or `200-299`.
+struct StatusRange {
+  uint16_t first = 200;
+  uint16_t last = 299;
+  bool contains(int status) const { return status >= first && status <= last; }
+  friend bool operator==(const StatusRange&, const StatusRange&) = default;
+};
+Parsed<StatusRange> parse_status_range(std::string_view text);
+std::string to_text(const StatusRange& range);
+
 /// A share, `50%` or `12.5%`; may be more than the whole.
 struct Percent {
   double share = 0;  // 0.5

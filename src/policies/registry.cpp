@@ -5,6 +5,7 @@
 #include "policies/traffic/subscription/subscription.h"
 #include "policies/traffic/throttle/throttle.h"
 #include "policies/traffic/websocket/websocket.h"
+#include "policies/transform/error_pages/error_pages.h"
 #include "policies/transform/grpc_transcode/grpc_transcode.h"
 #include "policies/transform/grpc_web/grpc_web.h"
 #include "policies/transform/headers/headers.h"
@@ -17,6 +18,7 @@ namespace {
 
 const gateway::PolicyType* const kTypes[] = {
     &ApiKey::type(),         //
+    &ErrorPages::type(),     //
     &GrpcTranscode::type(),  //
     &GrpcWeb::type(),        //
     &Headers::type(),        //
