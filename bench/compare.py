@@ -10,12 +10,12 @@ import sys
 import tempfile
 import time
 
-from suite import machine, measure, micro, overload, protocols, reload, report, servers
+from suite import limits, machine, measure, micro, overload, protocols, reload, report, servers
 from suite.machine import BenchError
 from suite.measure import note
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PARTS = ("throughput", "latency", "idle", *protocols.PARTS, "overload", "reload", "micro")
+PARTS = ("throughput", "latency", "idle", *protocols.PARTS, "limits", "overload", "reload", "micro")
 
 TOOLS = ("bench_load", "bench_upstream", "bench_pump", "bench_handshake", "bench_websocket", "bench_grpc", "bench_h2_idle",
          "bench_floor")
@@ -114,6 +114,8 @@ def run(a, directory):
         for subject in subjects:
             subject.stop()
         by_protocol = protocols.run(world, a, load)
+        if "limits" in a.parts and not a.without_sluice:
+            found["limits"] = limits.run(world, load, a.rounds, 1 if a.quick else 2)
         if "overload" in a.parts and not a.without_sluice:
             note("# Overload")
             found["overload"] = overload.run(servers.Sluice(world), load, 1 if a.quick else 3, a.quick, descriptors)
@@ -132,6 +134,8 @@ def run(a, directory):
     report.judge(targets, found, half)
     protocols.report(by_protocol, targets)
     found.update(by_protocol)
+    if "limits" in found:
+        limits.report(found["limits"], targets)
     if "overload" in found:
         overload.report(found["overload"], targets)
     if "reload" in found:

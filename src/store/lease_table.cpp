@@ -11,8 +11,8 @@ namespace {
 constexpr int kAmountBits = 48;
 constexpr uint64_t kAmountMask = (uint64_t{1} << kAmountBits) - 1;
 constexpr uint64_t kOneGeneration = uint64_t{1} << kAmountBits;
-/// So much time's worth is borrowed at once.
-constexpr int64_t kAhead = 100'000'000;
+/// So much time's worth is borrowed at once, as it was used of late.
+constexpr int64_t kAhead = 1'000'000'000;
 /// A refusal is believed no longer: another gateway may give back, or time go faster than promised.
 constexpr int64_t kMostBelief = 1'000'000'000;
 /// A slot is given away when it has been of no use for so long.
@@ -36,11 +36,11 @@ LeaseTable::Seen LeaseTable::find(const CounterKey& key) const {
   return seen;
 }
 
-/// As much as was spent in the last stretch of that length, at most `most`.
+/// As much as will be spent in that time, at most `most`.
 uint64_t LeaseTable::wanted(Slot& slot, uint64_t most, int64_t now) {
   int64_t passed = std::max<int64_t>(now - slot.spent_from.exchange(now), 1);
   uint64_t spent = slot.spent.exchange(0);
-  double share = static_cast<double>(kAhead) / static_cast<double>(std::max(passed, kAhead / 10));
+  double share = static_cast<double>(kAhead) / static_cast<double>(std::max(passed, kAhead / 20));
   auto amount = static_cast<uint64_t>(static_cast<double>(spent) * share);
   return std::clamp<uint64_t>(amount, 1, std::max<uint64_t>(most, 1));
 }
@@ -70,7 +70,8 @@ LeaseTable::Taken LeaseTable::take(const CounterKey& key, uint64_t cost, uint64_
       left -= cost;
     }
     if (slot.word.load() >> kAmountBits != seen.word >> kAmountBits) continue;
-    bool low = taken.outcome != Taken::Outcome::kRefused && left < std::max<uint64_t>(most / 4, 1);
+    bool low =
+        taken.outcome != Taken::Outcome::kRefused && left * 2 < std::max<uint64_t>(slot.batch.load(), 1);
     if (low && slot.refused_until.load() <= at && slot.asked.exchange(1) == 0)
       taken.borrow = wanted(slot, most, at);
     return taken;
@@ -98,6 +99,7 @@ LeaseTable::Slot& LeaseTable::place_for(const CounterKey& key, int64_t now) {
   found->low.store(key.low);
   found->expires.store(now);
   found->refused_until.store(0);
+  found->batch.store(0);
   found->asked.store(0);
   found->spent.store(0);
   found->spent_from.store(now);
@@ -119,6 +121,7 @@ void LeaseTable::borrowed(const CounterKey& key, const Borrowed& borrowed, Insta
   if (borrowed.amount > 0) {
     slot.expires.store(at + nanoseconds(kLifetime));
     slot.word.fetch_add(borrowed.amount);
+    slot.batch.store(borrowed.amount);
     slot.refused_until.store(0);
   } else {
     int64_t wait = std::min(nanoseconds(std::min<Duration>(borrowed.retry_after, kLifetime)), kMostBelief);

@@ -17,7 +17,7 @@ class LeaseTable {
  public:
   static constexpr uint64_t kDefaultCapacity = 1'048'576;
   /// What is borrowed and not spent by then is lost; so is what nobody wants any more.
-  static constexpr Duration kLifetime = std::chrono::seconds(1);
+  static constexpr Duration kLifetime = std::chrono::seconds(2);
 
   explicit LeaseTable(uint64_t capacity = kDefaultCapacity) : slots_(capacity) {}
 
@@ -31,7 +31,7 @@ class LeaseTable {
     uint64_t remaining = 0;  // of the whole limit, as far as is known here
     Duration reset_after{};
     Duration retry_after{};
-    uint64_t borrow = 0;  // not zero: the first to see that so much more should be borrowed
+    uint64_t borrow = 0;  // not zero: the first to see that little is left, and so much should be borrowed
   };
   /// `most`: what may be borrowed at once.
   Taken take(const CounterKey& key, uint64_t cost, uint64_t most, Instant now);
@@ -58,6 +58,7 @@ class LeaseTable {
     std::atomic<int64_t> refused_until;
     std::atomic<int64_t> full_at;  // when the whole limit is there again
     std::atomic<uint64_t> remaining;
+    std::atomic<uint64_t> batch;  // what was borrowed last
     std::atomic<uint32_t> asked;
     std::atomic<uint32_t> spent;  // since `spent_from`
     std::atomic<int64_t> spent_from;

@@ -72,29 +72,41 @@ void LimitSet::conclude(Asked& asked, SharedLimits::Outcome outcome) const {
   asked.allowed = outcome == SharedLimits::Outcome::kAllowed;
 }
 
+/// What one refuses is not to cost anything at the others: those that cannot be given back are looked at
+/// first. The last of them decides when it takes, and quotas can be given back. Another worker may still be
+/// faster; then the request has cost something at some of them.
 void LimitSet::take(Asked& asked, const io::Loop& loop) {
   const std::vector<Limiter>& limiters = asked.set->limiters_;
   asked.allowed = false;
-  // What one refuses is not to cost anything at the others.
+  size_t last = limiters.size();  // of those that cannot be given back
   bool all = true;
-  for (size_t i = 0; i < limiters.size() && limiters.size() > 1; ++i) {
+  for (size_t i = limiters.size(); i-- > 0;) {
+    if (limiters[i].is_quota()) continue;
+    if (last == limiters.size()) {
+      last = i;
+      continue;
+    }
     asked.decisions[i] = limiters[i].peek(asked.keys[i], loop, asked.cost);
     all = all && asked.decisions[i].allowed;
   }
-  if (!all) return;
-  // Another worker may be faster. Quotas come first, for they can be given back.
-  for (bool quotas : {true, false})
-    for (size_t i = 0; i < limiters.size(); ++i) {
-      if (limiters[i].is_quota() != quotas) continue;
-      asked.decisions[i] = limiters[i].take(asked.keys[i], loop, asked.cost);
-      if (asked.decisions[i].allowed) continue;
-      for (size_t j = 0; j < limiters.size(); ++j) {
-        bool taken = limiters[j].is_quota() && (!quotas || j < i);
-        if (taken) limiters[j].give_back(asked.keys[j], asked.cost);
-      }
-      return;
-    }
-  asked.allowed = true;
+  auto take_one = [&](size_t i) {
+    asked.decisions[i] = limiters[i].take(asked.keys[i], loop, asked.cost);
+    return asked.decisions[i].allowed;
+  };
+  size_t quotas = 0;  // of those before this place have been taken
+  for (; all && quotas < limiters.size(); ++quotas)
+    if (limiters[quotas].is_quota() && !take_one(quotas)) break;
+  bool given = all && quotas == limiters.size() && (last == limiters.size() || take_one(last));
+  for (size_t i = 0; given && i < last && last < limiters.size(); ++i)
+    if (!limiters[i].is_quota()) given = take_one(i);
+  asked.allowed = given;
+  if (given) return;
+  for (size_t i = 0; i < quotas; ++i)
+    if (limiters[i].is_quota()) limiters[i].give_back(asked.keys[i], asked.cost);
+  // What was not asked is told as it is.
+  for (size_t i = 0; i < limiters.size(); ++i)
+    if (limiters[i].is_quota() ? i != quotas || !all : i == last && (!all || quotas < limiters.size()))
+      asked.decisions[i] = limiters[i].peek(asked.keys[i], loop, asked.cost);
 }
 
 bool LimitSet::is_unknown(const Asked& asked) {
@@ -159,20 +171,27 @@ void LimitSet::tell(Exchange& exchange, const Asked& asked, bool legacy) {
   if (asked.failed) return;
   const std::vector<Limiter>& limiters = asked.set->limiters_;
   Arena& arena = exchange.arena;
-  std::string_view policy;
-  std::string_view items;
+  size_t most = 0;
   size_t least = 0;
+  for (const Limiter& limiter : limiters) most += limiter.longest_item() + 2;
+  char* policy = arena.allocate_chars(most);
+  char* items = arena.allocate_chars(most);
+  char* policy_end = policy;
+  char* items_end = items;
   for (size_t i = 0; i < limiters.size(); ++i) {
-    std::string_view comma = i > 0 ? ", " : "";
-    policy = limiters.size() == 1
-                 ? limiters[i].policy_item(exchange.loop(), arena)
-                 : arena.concat(policy, comma, limiters[i].policy_item(exchange.loop(), arena));
-    items = arena.concat(items, comma, limiters[i].item(asked.decisions[i], arena));
+    if (i > 0) {
+      for (char** end : {&policy_end, &items_end}) {
+        *(*end)++ = ',';
+        *(*end)++ = ' ';
+      }
+    }
+    policy_end = limiters[i].write_policy(policy_end, exchange.loop());
+    items_end = limiters[i].write_item(items_end, asked.decisions[i]);
     if (asked.decisions[i].remaining < asked.decisions[least].remaining) least = i;
   }
   http::Fields& fields = exchange.response.fields;
-  fields.add(http::FieldName::kRateLimitPolicy, policy);
-  fields.add(http::FieldName::kRateLimit, items);
+  fields.add(http::FieldName::kRateLimitPolicy, {policy, policy_end});
+  fields.add(http::FieldName::kRateLimit, {items, items_end});
   if (!legacy) return;
   const LimitDecision& told = asked.decisions[least];
   fields.add("X-RateLimit-Limit", number_text(limiters[least].count(), arena));

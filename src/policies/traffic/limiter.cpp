@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cstring>
 
 #include "base/hash.h"
 
@@ -11,6 +12,12 @@ namespace sluice::policies {
 namespace {
 
 constexpr auto kLongest = std::chrono::hours(24 * 366);
+
+char* append(char* to, std::string_view text) {
+  std::memcpy(to, text.data(), text.size());
+  return to + text.size();
+}
+char* append(char* to, uint64_t number) { return std::to_chars(to, to + 20, number).ptr; }
 
 WallTime end_of(const store::QuotaTable::Taken& taken) {
   return WallTime(std::chrono::seconds(taken.period_end));
@@ -30,9 +37,10 @@ std::string_view number_text(uint64_t value, Arena& arena) {
 
 Limiter::Limiter(gateway::Services& services, const config::Limit& limit, std::string_view name,
                  std::string_view identity)
-    : services_(services), quoted_name_(fmt::format("\"{}\"", name)) {
+    : services_(services), item_start_(fmt::format("\"{}\";r=", name)) {
   if (limit.quota) {
     count_ = limit.quota->count;
+    policy_item_ = fmt::format("\"{}\";q={};w=", name, count_);
     calendar_ = std::make_unique<Calendar>(limit.quota->unit, limit.timezone);
     // Not its count: who gets a larger quota keeps what it has used.
     quota_identity_ = fmt::format("{} {} {}", identity, config::unit_text(limit.quota->unit), limit.timezone);
@@ -40,7 +48,7 @@ Limiter::Limiter(gateway::Services& services, const config::Limit& limit, std::s
   }
   count_ = limit.rate->count;
   Duration period = limit.rate->period;
-  policy_item_ = fmt::format("{};q={};w={}", quoted_name_, count_, whole_seconds(period));
+  policy_item_ = fmt::format("\"{}\";q={};w={}", name, count_, whole_seconds(period));
   std::string rule;
   if (limit.algorithm == config::RateAlgorithm::kSlidingWindow) {
     auto& window = rule_.emplace<store::WindowRule>(store::WindowRule::of(count_, period));
@@ -121,16 +129,16 @@ io::Task<> Limiter::await_more(const Key& key, io::Loop& loop, uint32_t cost, io
   co_await services_.quotas.await_more(loop, demand(key, cost), token);
 }
 
-std::string_view Limiter::policy_item(const io::Loop& loop, Arena& arena) const {
-  if (!is_quota()) return policy_item_;
+char* Limiter::write_policy(char* to, const io::Loop& loop) const {
+  to = append(to, policy_item_);
+  if (!is_quota()) return to;
   CalendarPeriod period = calendar_->at(loop.wall_now());
-  return arena.concat(quoted_name_, ";q=", number_text(count_, arena),
-                      ";w=", number_text(whole_seconds(period.end - period.start), arena));
+  return append(to, whole_seconds(period.end - period.start));
 }
 
-std::string_view Limiter::item(const LimitDecision& decision, Arena& arena) const {
-  return arena.concat(quoted_name_, ";r=", number_text(decision.remaining, arena),
-                      ";t=", number_text(whole_seconds(decision.reset_after), arena));
+char* Limiter::write_item(char* to, const LimitDecision& decision) const {
+  to = append(append(to, item_start_), decision.remaining);
+  return append(append(to, ";t="), whole_seconds(decision.reset_after));
 }
 
 }  // namespace sluice::policies

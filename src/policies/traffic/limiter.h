@@ -52,10 +52,10 @@ class Limiter {
   /// Of a quota: until more of it is known.
   io::Task<> await_more(const Key& key, io::Loop& loop, uint32_t cost, io::CancelToken& token) const;
 
-  /// An item of `RateLimit-Policy`.
-  std::string_view policy_item(const io::Loop& loop, Arena& arena) const;
-  /// An item of `RateLimit`.
-  std::string_view item(const LimitDecision& decision, Arena& arena) const;
+  /// Appends an item of `RateLimit-Policy`, and one of `RateLimit`; each at most `longest_item` bytes.
+  char* write_policy(char* to, const io::Loop& loop) const;
+  char* write_item(char* to, const LimitDecision& decision) const;
+  size_t longest_item() const { return std::max(policy_item_.size(), item_start_.size()) + 2 * 20 + 8; }
   /// Of its rate or quota.
   uint64_t count() const { return count_; }
 
@@ -71,8 +71,8 @@ class Limiter {
   std::unique_ptr<Calendar> calendar_;  // of a quota
   uint64_t identity_ = 0;               // of a rate
   std::string quota_identity_;
-  std::string quoted_name_;  // as a structured-field string
-  std::string policy_item_;
+  std::string policy_item_;  // of a quota without the length of its period
+  std::string item_start_;   // its name as a structured-field string, and what comes behind
 };
 
 /// Whole seconds, rounded up; a year is as long as any client waits.
