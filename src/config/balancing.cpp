@@ -78,6 +78,24 @@ const Struct<HashBalance>& HashBalance::schema() {
   return schema;
 }
 
+const Struct<StickyBalance>& StickyBalance::schema() {
+  static const auto schema =
+      Struct<StickyBalance>("sticky_balance", "A cookie that brings a client back to the target that it had.")
+          .field("cookie", &StickyBalance::cookie, "Its name.")
+          .required()
+          .field("ttl", &StickyBalance::ttl, "How long it lasts; until the browser is closed when left out.")
+          .range(1s, 24h * 400)
+          .field("path", &StickyBalance::path, "Below which paths the client sends it.")
+          .check([](const StickyBalance& sticky, const Node& node, Reader& reader) {
+            if (!http::is_token(sticky.cookie))
+              reader.error(*node.find("cookie"), "invalid-value", "that is no name of a cookie");
+            if (!sticky.path.starts_with('/') || !http::is_field_value(sticky.path) ||
+                sticky.path.find_first_of(";, ") != std::string::npos)
+              reader.error(*node.find("path"), "invalid-value", "must be a path such as `/shop`");
+          });
+  return schema;
+}
+
 const Struct<Balance>& Balance::schema() {
   static const auto schema =
       Struct<Balance>("balance", "How a target is chosen. May be written as its algorithm alone.")
@@ -86,6 +104,8 @@ const Struct<Balance>& Balance::schema() {
               "`round_robin` in turn by weight; `least_requests` who has the fewest in hand by its weight; "
               "`random`; `p2c` the better one of two drawn; `peak_ewma` likewise, by latency.")
           .field("hash", &Balance::hash, "By a key of the request instead.")
+          .field("sticky", &Balance::sticky,
+                 "Who has been there before goes to the same target, by a cookie; others as above.")
           .check([](const Balance& balance, const Node& node, Reader& reader) {
             if (balance.hash && node.find("algorithm"))
               reader.error(*node.find("algorithm"), "conflict", "`hash` and `algorithm` exclude each other");

@@ -29,9 +29,18 @@ struct HashBalance {
   static const Struct<HashBalance>& schema();
 };
 
+/// A cookie of the gateway's brings clients back.
+struct StickyBalance {
+  std::string cookie;
+  std::optional<Duration> ttl;  // absent: until the client's session ends
+  std::string path = "/";
+  static const Struct<StickyBalance>& schema();
+};
+
 struct Balance {
   BalanceAlgorithm algorithm = BalanceAlgorithm::kRoundRobin;
   std::optional<HashBalance> hash;
+  std::optional<StickyBalance> sticky;  // before the others
   static const Struct<Balance>& schema();
   BalanceAlgorithm chosen() const { return hash ? BalanceAlgorithm::kHash : algorithm; }
 };

@@ -56,6 +56,11 @@ Upstream::Upstream(std::string upstream_name, const config::Upstream& configured
               .slow_start = configured.slow_start,
               .hashed = configured.balance.hash.has_value()},
       balancer_(configured.balance, loads_of(targets), make_view(kNever)) {
+  if (configured.balance.sticky) {
+    std::vector<std::string> authorities;
+    for (const Target& target : targets) authorities.push_back(target.authority);
+    sticky_.emplace(*configured.balance.sticky, name, authorities);
+  }
   using Kind = config::RetryCondition::Kind;
   retry = {.attempts = configured.retry.attempts,
            .on_connect_failure = false,

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "config/document.h"
 #include "gateway/balance/balancer.h"
+#include "gateway/balance/sticky_sessions.h"
 #include "gateway/balance/upstream_load.h"
 #include "gateway/plan.h"
 #include "io/address.h"
@@ -129,6 +130,8 @@ class Upstream {
   }
   uint16_t number_of(const Target& target) const { return static_cast<uint16_t>(&target - targets.data()); }
   const Balancer& balancer() const { return balancer_; }
+  /// Null: clients are not brought back.
+  const StickySessions* sticky() const { return sticky_ ? &*sticky_ : nullptr; }
   /// Of all configurations that have an upstream of its name.
   UpstreamLoad& load() const { return *load_; }
   /// What `load` is bounded by.
@@ -146,6 +149,7 @@ class Upstream {
   const std::string zone_;
   const ShareRules shares_;
   const Balancer balancer_;
+  std::optional<StickySessions> sticky_;
 };
 
 /// Where identities live: used by the compiler and by whoever resolves names. Thread-safe.

@@ -29,6 +29,9 @@ std::optional<uint16_t> Balancer::choose(const BalanceRequest& request) const {
   const TargetView& now = view();
   if (now.schedule.empty()) return std::nullopt;
   if (now.members.size() == 1) return now.members.front().target;
+  if (request.preferred && !tried(request, *request.preferred))
+    for (const TargetView::Member& member : now.members)
+      if (member.target == *request.preferred) return member.target;
   switch (algorithm_) {
     case BalanceAlgorithm::kRoundRobin:
       return in_turn(now, request);

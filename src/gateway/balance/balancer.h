@@ -41,6 +41,7 @@ struct BalanceRequest {
   Instant now{};
   std::optional<uint64_t> hash = std::nullopt;  // of the key that the upstream asks for; absent: it has none
   const TriedTargets* tried = nullptr;          // not taken again while there are others
+  std::optional<uint16_t> preferred = std::nullopt;  // taken if it takes requests
 };
 
 class Balancer {

@@ -12,7 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 using config::BalanceAlgorithm;
 
-class BalancerTest : public testing::Test {
+class BalancerTest : public ::testing::Test {
  protected:
   void make(const config::Balance& balance, const std::vector<uint32_t>& weights) {
     std::vector<TargetShare> shares;
@@ -29,7 +29,7 @@ class BalancerTest : public testing::Test {
         make_view(shares, {.panic = 0, .slow_start = {}, .hashed = balance.hash.has_value()}, {}));
   }
   void make(BalanceAlgorithm algorithm, const std::vector<uint32_t>& weights) {
-    make(config::Balance{.algorithm = algorithm, .hash = {}}, weights);
+    make(config::Balance{.algorithm = algorithm, .hash = {}, .sticky = {}}, weights);
   }
   int choose(std::optional<uint64_t> hash = {}, const TriedTargets* tried = nullptr) {
     auto chosen = balancer_->choose({.random = random_, .now = now_, .hash = hash, .tried = tried});
@@ -71,7 +71,7 @@ TEST_F(BalancerTest, ATargetThatWasTriedIsNotTakenUnlessItIsTheOnlyOne) {
   std::vector<config::Balance> all{hashed(), hashed(1.2)};
   for (auto algorithm : {BalanceAlgorithm::kRoundRobin, BalanceAlgorithm::kLeastRequests,
                          BalanceAlgorithm::kRandom, BalanceAlgorithm::kP2c, BalanceAlgorithm::kPeakEwma})
-    all.push_back({.algorithm = algorithm, .hash = {}});
+    all.push_back({.algorithm = algorithm, .hash = {}, .sticky = {}});
   for (const config::Balance& balance : all) {
     make(balance, {1, 5, 1});
     for (uint64_t i = 0; i < 200; ++i) {

@@ -7,6 +7,7 @@
 #include "handlers/proxy/grpc_call.h"
 #include "handlers/proxy/mirror.h"
 #include "handlers/proxy/websocket_tunnel.h"
+#include "http/cookie.h"
 #include "io/sleep.h"
 
 namespace sluice::handlers {
@@ -113,6 +114,11 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
   const config::HashKey* key = upstream.balancer().hash_key();
   std::optional<uint64_t> hash;
   if (key) hash = balance_hash(exchange, *key);
+  const gateway::StickySessions* sticky = upstream.sticky();
+  std::optional<uint16_t> before;  // the target that the client had
+  if (sticky)
+    if (auto value = http::find_cookie(exchange.request.fields, sticky->cookie()))
+      before = sticky->target_of(*value);
   prepare_request(exchange);
   std::optional<Mirroring> mirroring;
   if (!mirrors_.empty() && exchange.server.upgrade.empty()) {
@@ -129,7 +135,8 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
     const gateway::Target* target = upstream.choose({.random = exchange.loop().random(),
                                                      .now = exchange.now(),
                                                      .hash = hash,
-                                                     .tried = tried.size() > 0 ? &tried : nullptr});
+                                                     .tried = tried.size() > 0 ? &tried : nullptr,
+                                                     .preferred = before});
     Attempt attempt(exchange, upstream, target, call != nullptr);
     Instant began = exchange.now();
     ++tries;
@@ -167,8 +174,15 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
       continue;
     }
 
-    if (!failure && exchange.response.status == 101) {
+    auto prepare = [&] {
       prepare_response(exchange, exchange.response.version);
+      if (!sticky || before == upstream.number_of(*target)) return;
+      bool secure = exchange.server.security != nullptr;
+      exchange.response.fields.add(http::FieldName::kSetCookie,
+                                   sticky->set_cookie(upstream.number_of(*target), secure, exchange.arena));
+    };
+    if (!failure && exchange.response.status == 101) {
+      prepare();
       auto* client = co_await exchange.accept_tunnel();
       if (client) {
         WebSocketPlace taken{chosen, std::move(place), attempt.hand_over_count()};
@@ -176,7 +190,7 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
             std::make_unique<WebSocketTunnel>(exchange, *client, attempt.become_tunnel(), std::move(taken)));
       }
     } else if (!failure) {
-      prepare_response(exchange, exchange.response.version);
+      prepare();
       http::BodyReader* body = attempt.body();
       if (call)
         call->begin_answer(attempt);

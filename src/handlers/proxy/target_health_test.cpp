@@ -251,6 +251,35 @@ TEST_F(TargetHealthTest, LeastRequestsGoesToWhoHasNone) {
   EXPECT_EQ(silent.connections(), 1u);
 }
 
+// RFC 6265: the cookie's value is the gateway's own; what else the client sends does not matter.
+TEST_F(TargetHealthTest, ACookieBringsAClientBack) {
+  serve(
+      {9000, 9001, 9002},
+      "balance: { sticky: { cookie: route, ttl: 1h } }, health: { active: { interval: 1s, unhealthy: 1 } }");
+  Named a(*this, 9000, "a");
+  Named b(*this, 9001, "b");
+  Named c(*this, 9002, "c");
+  Answer first = get("/");
+  std::string set = first.field("Set-Cookie");
+  EXPECT_TRUE(set.starts_with("route=") && set.ends_with("; Path=/; HttpOnly; SameSite=Lax; Max-Age=3600"))
+      << set;
+  std::string cookie = "Cookie: other=1; " + set.substr(0, set.find(';')) + "\r\n";
+  EXPECT_EQ(answers(6, cookie), std::string(6, first.body[0]));
+  EXPECT_EQ(get("/", cookie).field("Set-Cookie"), "") << "it has it already";
+  EXPECT_EQ(answers(6).find_first_not_of("abc"), std::string::npos);
+  EXPECT_NE(answers(3), std::string(3, first.body[0])) << "who has none is balanced";
+  // Its target is gone: another one, from then on.
+  Named& gone = first.body == "a" ? a : first.body == "b" ? b : c;
+  gone.probe_status = 503;
+  world.run_for(2s);
+  Answer next = get("/", cookie);
+  EXPECT_NE(next.body, first.body);
+  std::string other = next.field("Set-Cookie");
+  ASSERT_NE(other, "");
+  EXPECT_EQ(answers(4, "Cookie: " + other.substr(0, other.find(';')) + "\r\n"), std::string(4, next.body[0]));
+  EXPECT_EQ(get("/", "Cookie: route=0123456789abcdef\r\n").status, 200) << "nobody's value";
+}
+
 TEST_F(TargetHealthTest, BeyondItsRequestsAnUpstreamGetsNoMore) {
   serve({9000}, "circuit_breaker: { max_requests: 2 }");
   ScriptedUpstream silent(world, upstream_loop, target(9000));
