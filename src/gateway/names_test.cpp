@@ -90,7 +90,7 @@ io::Task<> note_end(Names& names, Duration limit, bool& ended) {
 
 io::Task<> join(Names& names) { co_await names.join(); }
 
-class NamesTest : public testing::Test {
+class NamesTest : public ::testing::Test {
  protected:
   ~NamesTest() override {
     names_.stop();

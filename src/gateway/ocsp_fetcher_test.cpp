@@ -14,7 +14,7 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-class OcspFetcherTest : public testing::Test {
+class OcspFetcherTest : public ::testing::Test {
  protected:
   OcspFetcherTest() {
     auto listener = loop_.listen(kResponder, {});

@@ -5,7 +5,7 @@
 namespace sluice::gateway {
 namespace {
 
-class PlanPinsTest : public testing::Test {
+class PlanPinsTest : public ::testing::Test {
  protected:
   std::shared_ptr<const RoutePlan> make() { return std::make_shared<const RoutePlan>(slots_); }
 

@@ -44,7 +44,7 @@ TEST(SmoothSchedule, BoundsTheRoundAndForgetsNobody) {
       2.0 / 3, 0.001);
 }
 
-class UpstreamTest : public testing::Test {
+class UpstreamTest : public ::testing::Test {
  protected:
   static config::TargetUrl url(std::string host, uint16_t port) {
     config::TargetUrl out;

@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using Waiting = TransferWatch::Waiting;
 
-class ExchangeTimerTest : public testing::Test {
+class ExchangeTimerTest : public ::testing::Test {
  protected:
   io::SimWorld world;
   io::SimLoop& loop = world.add_loop();

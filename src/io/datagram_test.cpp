@@ -11,7 +11,7 @@ namespace {
 using fixture::settle;
 
 template <class Backend>
-class DatagramContract : public testing::Test {
+class DatagramContract : public ::testing::Test {
  protected:
   Backend backend_;
   Loop& loop_ = backend_.loop;

@@ -12,7 +12,7 @@
 namespace sluice::io {
 namespace {
 
-class OffloadTest : public testing::TestWithParam<Backend> {
+class OffloadTest : public ::testing::TestWithParam<Backend> {
  protected:
   /// Until every task of the scope has ended.
   void run() {

@@ -19,7 +19,7 @@ using fixture::write_text;
 using End = RelayResult::End;
 
 template <class Backend>
-class RelayTest : public testing::Test {
+class RelayTest : public ::testing::Test {
  protected:
   Backend backend_;
   Loop& loop_ = backend_.loop;

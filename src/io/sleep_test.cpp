@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class SleepTest : public testing::Test {
+class SleepTest : public ::testing::Test {
  protected:
   ~SleepTest() override { EXPECT_EQ(scope_.active(), 0u); }
   Task<> nap(Instant until) {

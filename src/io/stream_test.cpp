@@ -118,7 +118,7 @@ Task<size_t> cancel_the_answers(Loop& loop, size_t count) {
 
 /// A turn that has much to do sends what is small at its end.
 template <class Backend>
-class BusyTurns : public testing::Test {
+class BusyTurns : public ::testing::Test {
  protected:
   Backend backend_;
 };
@@ -133,7 +133,7 @@ TYPED_TEST(BusyTurns, WhatIsHeldCanBeCancelled) {
 
 /// Streams that are read before their event is handled.
 template <class Backend>
-class EventsBehindReads : public testing::Test {
+class EventsBehindReads : public ::testing::Test {
  protected:
   Backend backend_;
 };

@@ -7,7 +7,7 @@
 namespace sluice::store {
 namespace {
 
-class CredentialTableTest : public testing::Test {
+class CredentialTableTest : public ::testing::Test {
  protected:
   CredentialTableTest() { reader_.online(); }
 

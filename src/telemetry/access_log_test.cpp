@@ -36,7 +36,7 @@ class TextSink : public LogSink {
   bool behind = false;
 };
 
-class AccessLogTest : public testing::Test {
+class AccessLogTest : public ::testing::Test {
  protected:
   AccessLog log(LogFormat format = LogFormat::kJson) {
     return {sink.open_channel(), format, metrics, dropped};

@@ -21,7 +21,7 @@
 namespace sluice::telemetry {
 namespace {
 
-class LogWriterTest : public testing::Test {
+class LogWriterTest : public ::testing::Test {
  protected:
   void SetUp() override {
     char name[] = "/tmp/sluice-log-XXXXXX";

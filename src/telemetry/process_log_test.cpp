@@ -9,7 +9,7 @@
 namespace sluice::telemetry {
 namespace {
 
-class ProcessLogTest : public testing::Test {
+class ProcessLogTest : public ::testing::Test {
  protected:
   void TearDown() override {
     log::set_hook(nullptr);

@@ -10,7 +10,7 @@ using std::chrono::hours;
 
 constexpr WallTime kNow = WallTime(hours(24 * 365 * 50));
 
-class OcspTest : public testing::Test {
+class OcspTest : public ::testing::Test {
  protected:
   std::string verdict(const std::string& response) {
     auto found = verify_ocsp(*certificate_, response, kNow);

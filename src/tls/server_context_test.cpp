@@ -11,7 +11,7 @@ using fixture::Issuer;
 using fixture::load;
 using fixture::Shaken;
 
-class ServerContextTest : public testing::Test {
+class ServerContextTest : public ::testing::Test {
  protected:
   struct Client {
     std::string name = "a.example";

@@ -51,7 +51,7 @@ using Backends = testing::Types<WithTls<io::fixture::EpollBackend>, WithTls<io::
 
 // --- what is TLS's own ---
 
-class TlsStreamTest : public testing::Test {
+class TlsStreamTest : public ::testing::Test {
  protected:
   io::fixture::SimBackend backend_;
   io::Loop& loop_ = backend_.loop;

@@ -106,7 +106,7 @@ class ScriptedCa {
   int nonces_ = 0;
 };
 
-class AcmeManagerTest : public testing::Test {
+class AcmeManagerTest : public ::testing::Test {
  protected:
   AcmeManagerTest() {
     std::string pattern = (std::filesystem::temp_directory_path() / "sluice-acme-XXXXXX").string();

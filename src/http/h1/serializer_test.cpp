@@ -7,7 +7,7 @@
 namespace sluice::http::h1 {
 namespace {
 
-class Serializer : public testing::Test {
+class Serializer : public ::testing::Test {
  protected:
   Arena arena_;
   Request request_{arena_};

@@ -150,7 +150,7 @@ Task<> resolve_into(Resolver& resolver, std::string name, CancelToken& token, Re
   loop.stop();
 }
 
-class CaresResolverTest : public testing::Test {
+class CaresResolverTest : public ::testing::Test {
  protected:
   Result<Resolution> resolve(Resolver& resolver, std::string name) {
     Result<Resolution> out = fail(ErrorCode::kOther);

@@ -47,7 +47,7 @@ Task<> read_to_end(Stream& stream, std::string& text, Result<>& result) {
 }
 
 /// Two loops with a connection between them.
-class SimStreamTest : public testing::Test {
+class SimStreamTest : public ::testing::Test {
  protected:
   explicit SimStreamTest(SimOptions options = {.seed = 7, .pipe_bytes = 1000}) : world_(options) {
     EXPECT_TRUE(listener_);
