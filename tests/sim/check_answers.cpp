@@ -1,28 +1,15 @@
 // The checks of a run's answers: each call against what was expected when it was drawn, and against what the
 // upstreams say they have sent.
 #include <algorithm>
-#include <charconv>
 
+#include "base/ascii.h"
+#include "excuses.h"
 #include "faults.h"
 #include "run.h"
 
 namespace sluice::sim {
 
 namespace {
-
-constexpr Duration kSlack = std::chrono::milliseconds(500);
-
-std::optional<uint64_t> number_of(std::string_view text) {
-  uint64_t value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-bool in_body(UpstreamDeed deed) {
-  return deed == UpstreamDeed::kTruncated || deed == UpstreamDeed::kResetInBody ||
-         deed == UpstreamDeed::kStallInBody || deed == UpstreamDeed::kBadChunk;
-}
 
 class Checker {
  public:
@@ -31,7 +18,7 @@ class Checker {
   void check(const Call& call) {
     call_ = &call;
     last_ = last_try(call, call.head.fields.value("x-sim-serving"));
-    excuse_ = find_excuse();
+    excuse_ = find_excuse(run_, call);
     check_deed();
     if (call.outcome == Outcome::kUnsent) return check_unsent();
     check_tries();
@@ -65,51 +52,6 @@ class Checker {
     if (call_->deed != ClientDeed::kNone)
       text += fmt::format("; the client {}", client_deed_text(call_->deed));
     return text;
-  }
-
-  /// Why the call may have failed for no fault of the gateway's; empty: it must not.
-  std::string_view find_excuse() const {
-    const Call& call = *call_;
-    Instant until = call.ended == Instant{} ? run_.world.now() : call.ended;
-    if (call.deed != ClientDeed::kNone || call.spoiled) return "its client did it";
-    if (call.harmed) return "its client's connection was harmed";
-    if (call.excused_by_order) return "an answer before it ended the connection";
-    // Whether it has left, or only asked all that it wants, cannot be told while such an answer stands still.
-    if (call.side_ended && call.reset && !call.answer_has_length)
-      return "its client ended its side within the answer";
-    // A reset takes with it what its reader has not read yet (RFC 9112, section 9.6).
-    for (const Call* later = call.next; call.reset && later; later = later->next)
-      for (const Serving* serving : later->servings)
-        if (in_body(serving->deed) || serving->harmed) return "a later answer broke the connection";
-    const io::FaultLog& faults = run_.world.fault_log();
-    // What befell its connection before it knew of it counts too.
-    if (faults.world_harmed(call.begun - kSlack, until)) return "the world was harmed";
-    Instant drain = run_.gateway.drain_began();
-    if (drain != kNever && call.begun + std::chrono::seconds(1) > drain) return "the gateway drains";
-    if (drain != kNever && until >= drain + run_.document.drain) return "the drain's time was over";
-    for (const Serving* serving : call.servings)
-      if (serving->harmed || serving->confused) return "its upstream's connection was harmed";
-    if (call.kind == "named" && names_failed(run_.world, call.begun, until))
-      return "its upstream's name was not to be had";
-    for (std::string_view nowhere : {"10.4.0.1", "10.4.0.2"})
-      if ((call.kind == "dead" || call.kind == "hole") &&
-          faults.connection_harmed(*io::Address::parse_ip(nowhere, 9300), call.begun, until))
-        return "its connecting was harmed";
-    for (const Backend& backend : run_.document.backends) {
-      const auto& of = call.expected[0].upstreams;
-      if (std::ranges::find(of, backend.upstream) == of.end()) continue;
-      auto address = io::Address::parse_ip(backend.ip, backend.port);
-      if (faults.connection_harmed(*address, call.begun, until)) return "an upstream's connection was harmed";
-    }
-    return {};
-  }
-  /// Whether a connection of its upstream was lost while it may have been sent on it unseen.
-  bool upstream_lost() const {
-    const auto& of = call_->expected[0].upstreams;
-    return std::ranges::any_of(run_.ledger.losses, [&](const Ledger::Loss& loss) {
-      return std::ranges::find(of, loss.upstream) != of.end() && loss.at + kSlack >= call_->begun &&
-             loss.at <= call_->ended;
-    });
   }
 
   void check_unsent() {
@@ -225,7 +167,7 @@ class Checker {
   }
 
   uint64_t revision_of_answer() {
-    auto revision = number_of(call_->head.fields.value("x-config"));
+    auto revision = ascii::parse_decimal(call_->head.fields.value("x-config"));
     if (!revision) return 0;
     check_active(*revision, &RevisionTimes::revision);
     return *revision;
@@ -271,7 +213,7 @@ class Checker {
     if (call.expected_of(serving->revision).status != 0)
       add(Invariant::kUndisturbed, "it was let through instead of refused");
     revision_of_answer();
-    if (number_of(call.head.fields.value("x-config")) != serving->revision)
+    if (ascii::parse_decimal(call.head.fields.value("x-config")) != serving->revision)
       add(Invariant::kUndisturbed, "request and answer went through different revisions");
     if (!call.limit.empty() && (!call.decision || !call.decision->allowed))
       add(Invariant::kRateLimit, "it was answered past its limit");
@@ -286,7 +228,7 @@ class Checker {
   }
 
   const Serving* find_serving(std::string_view number) {
-    auto index = number_of(number);
+    auto index = ascii::parse_decimal(number);
     if (!index || *index >= run_.ledger.servings.size()) {
       add(Invariant::kIdentity, "its answer says that it is serving \"{}\"", number);
       return nullptr;
@@ -341,7 +283,7 @@ class Checker {
   void check_retry_of_status(const Serving& serving) {
     bool again = serving.status == 503 && run_.document.retry_503 && serving.upstream == "main" &&
                  call_->idempotent() && !call_->has_body && call_->servings.size() < run_.document.attempts;
-    if (again && excuse_.empty() && !upstream_lost())
+    if (again && excuse_.empty() && !upstream_lost(run_, *call_))
       add(Invariant::kUndisturbed, "503 was not tried again after {} tries", call_->servings.size());
   }
 
@@ -355,7 +297,7 @@ class Checker {
     uint64_t revision = revision_of_answer();
     const Expected& expected = expected_of(revision, status, code);
     bool as_expected = matches(expected, status, code);
-    auto after = number_of(call.head.fields.value("retry-after"));
+    auto after = ascii::parse_decimal(call.head.fields.value("retry-after"));
     if ((status == 429 || status == 503) && (!after || *after < 1))
       add(Invariant::kUndisturbed, "a {} without Retry-After", status);
     bool limited = status == 429 && (code == "rate_limited" || call.method == "HEAD");
@@ -409,7 +351,7 @@ class Checker {
       auto generation =
           at == std::string::npos
               ? std::nullopt
-              : number_of(std::string_view(call.answer).substr(std::min(at, call.answer.size())));
+              : ascii::parse_decimal(std::string_view(call.answer).substr(std::min(at, call.answer.size())));
       if (generation) {
         body.replace(at, 12, std::to_string(*generation));
         check_active(*generation, &RevisionTimes::generation);
@@ -465,7 +407,7 @@ class Checker {
     if (call.total && status == 504 && (code == "timeout" || code == "upstream_timeout" || is_head))
       return call.answered - call.begun + kSlack < *call.total ? "too early" : "";
     // A kept connection that was just closed is forgiven only to what may be sent twice.
-    bool lost = status == 502 && upstream_lost() && (!call.idempotent() || call.has_body);
+    bool lost = status == 502 && upstream_lost(run_, *call_) && (!call.idempotent() || call.has_body);
     if (lost) return {};
     if (!last_) return "no upstream was asked";
     const auto& document = run_.document;
