@@ -69,8 +69,7 @@ void ConnectionPool::adopt_budget(const Upstream& upstream) {
 io::Task<io::Result<ConnectionPool::Admission>> ConnectionPool::admit(io::CancelToken& token,
                                                                       Duration timeout, bool takes_used) {
   if (!budget_ || bounds_.most == 0) co_return Admission{};
-  if (budget_->gate().try_enter(bounds_.most))
-    co_return Admission{ConnectionPermit(budget_, bounds_.most), nullptr};
+  if (budget_->gate().try_enter(bounds_.most)) co_return Admission{ConnectionPermit(budget_), nullptr};
   store::Gate::Rules rules{
       .most_inside = bounds_.most, .most_waiting = bounds_.pending, .most_wait = timeout};
   Candidate candidate;
@@ -86,7 +85,7 @@ io::Task<io::Result<ConnectionPool::Admission>> ConnectionPool::admit(io::Cancel
   --waiting_;
   candidate.unlink();
   bool inside = candidate.turn->has_come || budget_->gate().withdraw(candidate.turn);
-  Admission admission{inside ? ConnectionPermit(budget_, bounds_.most) : ConnectionPermit(), candidate.given};
+  Admission admission{inside ? ConnectionPermit(budget_) : ConnectionPermit(), candidate.given};
   if (inside || candidate.given) co_return std::move(admission);
   co_return io::fail(token.cancelled() ? io::ErrorCode::kCancelled : io::ErrorCode::kFull);
 }

@@ -7,22 +7,27 @@
 
 namespace sluice::store {
 
-bool Gate::take_place(uint32_t most_inside) {
+void Gate::set_bound(uint32_t most_inside) {
+  if (most_inside_.load() != most_inside) most_inside_.store(most_inside);
+}
+
+bool Gate::take_place() {
   uint32_t inside = inside_.load();
-  while (inside < most_inside)
+  while (inside < most_inside_.load())
     if (inside_.compare_exchange_weak(inside, inside + 1)) return true;
   return false;
 }
 
 bool Gate::try_enter(uint32_t most_inside) {
+  set_bound(most_inside);
   // Nobody goes before those who wait.
-  return waiting_.load() == 0 && take_place(most_inside);
+  return waiting_.load() == 0 && take_place();
 }
 
 /// Under the mutex: as many of those who wait as there is room for.
-void Gate::let_in(uint32_t most_inside) {
+void Gate::let_in() {
   while (!queues_.empty()) {
-    if (!take_place(most_inside)) return;
+    if (!take_place()) return;
     auto first = queues_.begin();
     std::shared_ptr<Turn> turn = std::move(first->second.front());
     first->second.pop_front();
@@ -37,22 +42,23 @@ void Gate::let_in(uint32_t most_inside) {
   standing_since_ = kNever;
 }
 
-void Gate::leave(uint32_t most_inside) {
+void Gate::leave() {
   inside_.fetch_sub(1);
   // Who comes to wait looks at the room again after it has been counted: one of us sees the other.
   if (waiting_.load() == 0) return;
   std::lock_guard lock(mutex_);
-  let_in(most_inside);
+  let_in();
 }
 
 std::shared_ptr<Gate::Turn> Gate::queue(io::Loop& loop, const Rules& rules, uint32_t priority) {
+  set_bound(rules.most_inside);
   auto turn = std::make_shared<Turn>(loop, priority);
   std::lock_guard lock(mutex_);
   if (waiting_.load() >= rules.most_waiting) return nullptr;
   if (standing_since_ == kNever) standing_since_ = loop.now();
   queues_[priority].push_back(turn);
   waiting_.fetch_add(1);
-  let_in(rules.most_inside);
+  let_in();
   return turn;
 }
 

@@ -42,11 +42,12 @@ class Gate {
     bool let_in = false;    // the gate's own, under its mutex
   };
 
-  /// True: inside. Whoever is inside leaves once.
+  /// True: inside. Whoever is inside leaves once. The bound that was given last holds for all: a reload may
+  /// change it.
   bool try_enter(uint32_t most_inside);
   /// The same, but waits for its turn.
   io::Task<Entry> enter(io::Loop& loop, Rules rules, uint32_t priority, io::CancelToken& token);
-  void leave(uint32_t most_inside);
+  void leave();
 
   /// For who waits for other things too. Null: the queue is full. Ends by `withdraw`, unless its turn has
   /// come.
@@ -60,10 +61,12 @@ class Gate {
  private:
   using Queue = std::deque<std::shared_ptr<Turn>>;
 
-  bool take_place(uint32_t most_inside);
-  void let_in(uint32_t most_inside);
+  void set_bound(uint32_t most_inside);
+  bool take_place();
+  void let_in();
   Duration patience(const Rules& rules, Instant now);
 
+  std::atomic<uint32_t> most_inside_{0};
   std::atomic<uint32_t> inside_{0};
   std::atomic<uint32_t> waiting_{0};
   std::mutex mutex_;

@@ -4,13 +4,8 @@
 
 namespace sluice::store {
 
-// As in QuotaTable: a word is a generation (16 bits; odd while the slot is given to another key) and an
-// amount.
 namespace {
 
-constexpr int kAmountBits = 48;
-constexpr uint64_t kAmountMask = (uint64_t{1} << kAmountBits) - 1;
-constexpr uint64_t kOneGeneration = uint64_t{1} << kAmountBits;
 /// So much time's worth is borrowed at once, as it was used of late.
 constexpr int64_t kAhead = 1'000'000'000;
 /// A refusal is believed no longer: another gateway may give back, or time go faster than promised.
@@ -18,23 +13,9 @@ constexpr int64_t kMostBelief = 1'000'000'000;
 /// A slot is given away when it has been of no use for so long.
 constexpr int64_t kIdle = 2'000'000'000;
 
-uint64_t amount_of(uint64_t word) { return word & kAmountMask; }
-bool is_rewritten(uint64_t word) { return (word & kOneGeneration) != 0; }
 int64_t nanoseconds_of(Instant now) { return nanoseconds(now.time_since_epoch()); }
 
 }  // namespace
-
-LeaseTable::Seen LeaseTable::find(const CounterKey& key) const {
-  Seen seen;
-  slots_.probe(key.low, [&](Slot& slot) {
-    uint64_t word = slot.word.load();
-    if (word == 0) return true;
-    if (is_rewritten(word) || slot.high.load() != key.high || slot.low.load() != key.low) return false;
-    seen = {&slot, word};
-    return true;
-  });
-  return seen;
-}
 
 /// As much as will be spent in that time, at most `most`.
 uint64_t LeaseTable::wanted(Slot& slot, uint64_t most, int64_t now) {
@@ -53,7 +34,7 @@ LeaseTable::Taken LeaseTable::take(const CounterKey& key, uint64_t cost, uint64_
     if (!seen.slot) return taken;
     Slot& slot = *seen.slot;
     bool good = slot.expires.load() > at;
-    uint64_t left = good ? amount_of(seen.word) : 0;
+    uint64_t left = good ? CounterSlot::amount_of(seen.word) : 0;
     taken.remaining = left + slot.remaining.load();
     taken.reset_after = Duration(std::max<int64_t>(slot.full_at.load() - at, 0));
     if (left < cost) {
@@ -69,7 +50,7 @@ LeaseTable::Taken LeaseTable::take(const CounterKey& key, uint64_t cost, uint64_
       slot.spent.fetch_add(static_cast<uint32_t>(cost), std::memory_order_relaxed);
       left -= cost;
     }
-    if (slot.word.load() >> kAmountBits != seen.word >> kAmountBits) continue;
+    if (CounterSlot::generation_of(slot.word.load()) != CounterSlot::generation_of(seen.word)) continue;
     bool low =
         taken.outcome != Taken::Outcome::kRefused && left * 2 < std::max<uint64_t>(slot.batch.load(), 1);
     if (low && slot.refused_until.load() <= at && slot.asked.exchange(1) == 0)
@@ -93,18 +74,14 @@ LeaseTable::Slot& LeaseTable::place_for(const CounterKey& key, int64_t now) {
     if (is_free) found = &slot;
     return is_free;
   });
-  uint64_t generation = (found->word.load() >> kAmountBits << kAmountBits) + kOneGeneration;
-  found->word.store(generation);
-  found->high.store(key.high);
-  found->low.store(key.low);
+  found->close();
   found->expires.store(now);
   found->refused_until.store(0);
   found->batch.store(0);
   found->asked.store(0);
   found->spent.store(0);
   found->spent_from.store(now);
-  generation += kOneGeneration;
-  found->word.store(generation == 0 ? 2 * kOneGeneration : generation);
+  found->open(key, 0);
   return *found;
 }
 
@@ -114,7 +91,8 @@ void LeaseTable::borrowed(const CounterKey& key, const Borrowed& borrowed, Insta
   Slot& slot = place_for(key, at);
   uint64_t word = slot.word.load();
   // What has expired is gone.
-  while (slot.expires.load() <= at && !slot.word.compare_exchange_weak(word, word & ~kAmountMask)) {
+  while (slot.expires.load() <= at &&
+         !slot.word.compare_exchange_weak(word, word & ~CounterSlot::kAmountMask)) {
   }
   slot.remaining.store(borrowed.remaining);
   slot.full_at.store(at + nanoseconds(borrowed.reset_after));

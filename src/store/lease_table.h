@@ -7,8 +7,7 @@
 #include <mutex>
 
 #include "base/time.h"
-#include "store/local/local_store.h"
-#include "store/slot_levels.h"
+#include "store/counter_slot.h"
 
 namespace sluice::store {
 
@@ -50,10 +49,7 @@ class LeaseTable {
 
  private:
   /// Instants are nanoseconds of the loops' clock.
-  struct Slot {
-    std::atomic<uint64_t> word;  // generation, then what may be spent; zero: untouched
-    std::atomic<uint64_t> high;
-    std::atomic<uint64_t> low;
+  struct Slot : CounterSlot {  // what may be spent
     std::atomic<int64_t> expires;
     std::atomic<int64_t> refused_until;
     std::atomic<int64_t> full_at;  // when the whole limit is there again
@@ -63,12 +59,9 @@ class LeaseTable {
     std::atomic<uint32_t> spent;  // since `spent_from`
     std::atomic<int64_t> spent_from;
   };
-  struct Seen {
-    Slot* slot = nullptr;
-    uint64_t word = 0;
-  };
+  using Seen = SeenCounter<Slot>;
 
-  Seen find(const CounterKey& key) const;
+  Seen find(const CounterKey& key) const { return find_counter(slots_, key); }
   Slot& place_for(const CounterKey& key, int64_t now);
   static uint64_t wanted(Slot& slot, uint64_t most, int64_t now);
 

@@ -4,35 +4,15 @@
 
 namespace sluice::store {
 
-// A slot's word is its generation (16 bits; odd while it is being rewritten) and what is spent (48 bits).
-// Readers take the word first, then the other members, then change the word by compare-and-swap: it fails if
-// the slot has become another's meanwhile.
 namespace {
 
-constexpr int kSpentBits = 48;
-constexpr uint64_t kSpentMask = (uint64_t{1} << kSpentBits) - 1;
-constexpr uint64_t kOneGeneration = uint64_t{1} << kSpentBits;
 constexpr uint64_t kAsked = uint64_t{1} << 63;  // in `granted`: somebody has been told to ask for more
-
 /// A counter is given away when its period has ended so many seconds ago: by then every worker knows.
 constexpr int64_t kMaxSkew = 2;
 
-uint64_t spent_of(uint64_t word) { return word & kSpentMask; }
-bool is_rewritten(uint64_t word) { return (word & kOneGeneration) != 0; }
+uint64_t spent_of(uint64_t word) { return CounterSlot::amount_of(word); }
 
 }  // namespace
-
-QuotaTable::Seen QuotaTable::find(const CounterKey& key) const {
-  Seen seen;
-  slots_.probe(key.low, [&](Slot& slot) {
-    uint64_t word = slot.word.load();
-    if (word == 0) return true;
-    if (is_rewritten(word) || slot.high.load() != key.high || slot.low.load() != key.low) return false;
-    seen = {&slot, word};
-    return true;
-  });
-  return seen;
-}
 
 QuotaTable::Taken QuotaTable::look(const Seen& seen, int64_t period_end, uint64_t limit, uint64_t cost) {
   using Outcome = Taken::Outcome;
@@ -115,24 +95,16 @@ QuotaTable::Slot& QuotaTable::place_for(const CounterKey& key, int64_t now) {
 
 void QuotaTable::rewrite(Slot& slot, const CounterKey& key, int64_t period_end, uint64_t spent,
                          uint64_t granted) {
-  uint64_t word = slot.word.load();
-  while (!slot.word.compare_exchange_weak(word, (word & ~kSpentMask) + kOneGeneration)) {
-  }
-  slot.high.store(key.high);
-  slot.low.store(key.low);
+  slot.close();
   slot.period_end.store(period_end);
   slot.granted.store(granted);
-  // Never zero: that is an untouched slot.
-  uint64_t generation = (word & ~kSpentMask) + 2 * kOneGeneration;
-  if (generation == 0) generation = 2 * kOneGeneration;
-  slot.word.store(generation | spent);
+  slot.open(key, spent);
 }
 
 void QuotaTable::granted(const Grant& grant, int64_t now) {
   std::lock_guard lock(writing_);
   Slot* slot = &place_for(grant.key, now);
-  bool ours =
-      slot->high.load() == grant.key.high && slot->low.load() == grant.key.low && slot->word.load() != 0;
+  bool ours = slot->word.load() != 0 && slot->is_of(grant.key);
   if (!ours || slot->period_end.load() < grant.period_end)
     return rewrite(*slot, grant.key, grant.period_end, grant.from, grant.to);
   if (slot->period_end.load() > grant.period_end) return;

@@ -7,8 +7,7 @@
 #include <mutex>
 #include <vector>
 
-#include "store/local/local_store.h"
-#include "store/slot_levels.h"
+#include "store/counter_slot.h"
 
 namespace sluice::store {
 
@@ -52,19 +51,13 @@ class QuotaTable {
   uint64_t evictions() const { return evictions_.load(std::memory_order_relaxed); }
 
  private:
-  struct Slot {
-    std::atomic<uint64_t> word;  // generation, then what is spent; zero: untouched
+  struct Slot : CounterSlot {  // what is spent
     std::atomic<uint64_t> granted;
     std::atomic<int64_t> period_end;
-    std::atomic<uint64_t> high;
-    std::atomic<uint64_t> low;
   };
-  struct Seen {
-    Slot* slot = nullptr;
-    uint64_t word = 0;
-  };
+  using Seen = SeenCounter<Slot>;
 
-  Seen find(const CounterKey& key) const;
+  Seen find(const CounterKey& key) const { return find_counter(slots_, key); }
   static Taken look(const Seen& seen, int64_t period_end, uint64_t limit, uint64_t cost);
   Slot& place_for(const CounterKey& key, int64_t now);
   static void rewrite(Slot& slot, const CounterKey& key, int64_t period_end, uint64_t spent,

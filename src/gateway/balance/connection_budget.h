@@ -54,22 +54,18 @@ class ConnectionPermit {
  public:
   ConnectionPermit() = default;
   /// The place has been taken.
-  ConnectionPermit(std::shared_ptr<ConnectionBudget> budget, uint32_t most)
-      : budget_(std::move(budget)), most_(most) {}
-  ConnectionPermit(ConnectionPermit&& other) noexcept
-      : budget_(std::move(other.budget_)), most_(other.most_) {}
+  explicit ConnectionPermit(std::shared_ptr<ConnectionBudget> budget) : budget_(std::move(budget)) {}
+  ConnectionPermit(ConnectionPermit&& other) noexcept = default;
   ConnectionPermit& operator=(ConnectionPermit&& other) noexcept {
     std::swap(budget_, other.budget_);
-    std::swap(most_, other.most_);
     return *this;
   }
   ~ConnectionPermit() {
-    if (budget_) budget_->gate().leave(most_);
+    if (budget_) budget_->gate().leave();
   }
 
  private:
   std::shared_ptr<ConnectionBudget> budget_;
-  uint32_t most_ = 0;
 };
 
 }  // namespace sluice::gateway

@@ -1,5 +1,7 @@
 #include "policies/traffic/throttle/throttle.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/hash.h"
@@ -82,7 +84,10 @@ Throttle::Throttle(const ThrottleConfig& configured, const gateway::PolicyContex
       gate_(configured.concurrency ? context.services.gates.get(std::string(context.identity)) : nullptr),
       rates_(context.services.rates),
       rule_(rule_of(configured)),
-      key_(rates_.key(hash64(context.identity), {})),
+      // What is kept means something at one rate only.
+      key_(rates_.key(
+          hash64(fmt::format("{} {} {}", context.identity, rule_.interval.count(), rule_.tolerance.count())),
+          {})),
       dry_run_(context.dry_run),
       limited_(context.services.metrics.limited(context.id)),
       waited_(context.services.metrics.waited(context.id)) {}
@@ -140,7 +145,7 @@ Step Throttle::refuse(Exchange& exchange) const {
 
 void Throttle::on_end(const Exchange& exchange) const noexcept {
   const Held* held = exchange.state<Held>();
-  if (held && held->inside) gate_->leave(rules_.most_inside);
+  if (held && held->inside) gate_->leave();
 }
 
 const gateway::PolicyType& Throttle::type() {

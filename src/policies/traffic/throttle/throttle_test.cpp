@@ -130,6 +130,31 @@ TEST_F(ThrottleTest, EachPlaceHasItsOwnAndAReloadKeepsIt) {
   EXPECT_EQ(second->await_answer().status, 200);
 }
 
+TEST_F(ThrottleTest, AFasterRateHoldsAtOnceAfterAReload) {
+  start(chain("{ throttle: { rate: 1/1h, queue: 1, max_wait: 1s } }"));
+  EXPECT_EQ(get("/").status, 200);
+  EXPECT_EQ(get("/").status, 503);
+  reload(chain("{ throttle: { rate: 100/1s, queue: 1, max_wait: 1s } }"));
+  EXPECT_EQ(get("/").status, 200);
+}
+
+// The bound of the last reload holds, also for the places of those who came before it.
+TEST_F(ThrottleTest, ASmallerBoundHoldsForThoseWhoWait) {
+  auto document = [](int most) {
+    return chain("{ throttle: { concurrency: " + std::to_string(most) + ", queue: 9, max_wait: 1m } }");
+  };
+  start(document(2));
+  auto first = begin("/?slow");
+  auto second = begin("/?slow");
+  reload(document(1));
+  auto third = begin("/?slow");
+  auto fourth = begin("/?slow");
+  Instant began = world.now();
+  EXPECT_EQ(fourth->await_answer().status, 200);
+  EXPECT_GE(world.now() - began, 14s) << "one at a time";
+  EXPECT_EQ(first->await_answer().status + second->await_answer().status + third->await_answer().status, 600);
+}
+
 TEST_F(ThrottleTest, InADryRunNobodyWaits) {
   start(chain("{ throttle: { concurrency: 1, queue: 10, dry_run: true } }"));
   auto inside = begin("/?slow");
