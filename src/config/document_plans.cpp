@@ -17,8 +17,8 @@ void check_limit(const Limit& limit, const Node& node, Reader& reader) {
     reader.error(*node.find("algorithm"), "conflict", "a quota is counted by its calendar period");
   if (!limit.quota && node.find("timezone"))
     reader.error(*node.find("timezone"), "conflict", "a `timezone` is for a `quota`");
-  if (!TimeZone::find(limit.timezone))
-    reader.error(*node.find("timezone"), "invalid-value",
+  if (limit.quota && !TimeZone::find(limit.timezone))
+    reader.error(node.find("timezone") ? *node.find("timezone") : node, "invalid-value",
                  "it is no name of the system's time zones, such as `UTC` or `Europe/Berlin`");
 }
 

@@ -1,7 +1,6 @@
 """Limits that several gateways share through a real Redis 7 (issue 11, "Many nodes")."""
 
 import threading
-import time
 
 from harness import check, patience, ports
 from harness.redis import Redis
@@ -109,22 +108,20 @@ def test_a_silent_store_is_waited_for_only_so_long(t):
     gateway = _gateway(t, silent, "rate: 3/24h", "mode: strict, on_store_failure: deny",
                        SHARED.replace("timeout: 2s", "timeout: 20ms"))
     client = t.client(gateway)
-    began = time.monotonic()
     check.problem(client.get("/"), 503, "limit_unavailable")
-    assert time.monotonic() - began < patience.SECONDS, "it answers at all: the time itself is the simulator's business"
     check.equal(gateway.metrics().sum("sluice_store_requests_total", store="shared", result="timeout"), 1)
 
 
 def test_users_databases_and_tls(t):
     ca = Authority(t.folder)
     cert, key = ca.issue("redis", "localhost")
-    users = t.file("users.acl", "user default off\nuser gate on >s3cret/ ~sluice:* +@all\n")
+    users = t.file("users.acl", "user default off\nuser gate on >s3cret/ ~sluice:* +select +eval +evalsha +time +get +set +hgetall +hincrby +hdel +pexpire\n")
     redis = Redis(t, "--aclfile", users, tls=(ca.cert, cert, key))
     entities = SHARED + "trust: { ours: { ca: @ca@ } }\n"
     entities = entities.replace('url: "@url@"', 'url: "@url@", tls: { ca: ours }')
 
     def gateway(url, text=entities):
-        return t.gateway(text, {"echo": t.echo(), "url": url, "limit": "rate: 2/24h", "ca": ca.cert,
+        return t.gateway(text, {"echo": t.echo(), "url": url, "limit": "rate: 2/24h, algorithm: sliding_window", "ca": ca.cert,
                                 "how": "mode: strict, on_store_failure: deny"})
 
     good = gateway(f"rediss://gate:s3cret%2F@localhost:{redis.port}/3")

@@ -24,6 +24,13 @@ io::Task<RedisClient::Answer> RedisClient::ask(std::string command, io::CancelTo
     count(Failure::kDisconnected);
     co_return std::unexpected(Failure::kDisconnected);
   }
+  // Replies come in order: while an earlier command is overdue, this one's would be too.
+  Duration behind = waiting_.empty() ? Duration::zero() : loop_.now() - waiting_.front()->since;
+  if (behind >= store_->timeout) {
+    count(Failure::kTimeout);
+    if (behind > kSilence && state_ == State::kReady) token_->cancel(io::CancelReason::kDeadline);
+    co_return std::unexpected(Failure::kTimeout);
+  }
   if (state_ == State::kDown) {
     state_ = State::kConnecting;
     scope_.spawn(run());
@@ -43,9 +50,6 @@ io::Task<RedisClient::Answer> RedisClient::ask(std::string command, io::CancelTo
   else if (mine->reply.kind == RedisReply::Kind::kError)
     result = Failure::kError;
   count(result);
-  bool silent = result == Failure::kTimeout && !waiting_.empty() &&
-                loop_.now() - waiting_.front()->since > kSilence + store_->timeout;
-  if (silent && token_ && state_ == State::kReady) token_->cancel(io::CancelReason::kDeadline);
   if (result == Failure::kOk || result == Failure::kError) co_return std::move(mine->reply);
   co_return std::unexpected(result);
 }

@@ -86,7 +86,7 @@ for _, l in ipairs(limits) do
     taken = l.take
   end
   local retry = 0
-  if l.take == 0 or l.take > l.fit then retry = l.never and -1 or math.ceil(l.retry) end
+  if l.take == 0 or l.take > l.fit then retry = l.never and -1 or math.max(math.ceil(l.retry), 1) end
   out[#out + 1] = taken
   out[#out + 1] = l.fit - taken
   out[#out + 1] = math.ceil(l.reset)

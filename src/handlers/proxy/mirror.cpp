@@ -88,8 +88,14 @@ io::Task<int> converse(http::ClientExchange& client, Copy& copy) {
 
 io::Task<> deliver(gateway::Worker& worker, std::unique_ptr<Copy> copy) {
   gateway::Worker::Background& background = worker.background();
-  ++background.mirrored;
   const gateway::Upstream& upstream = *copy->upstream;
+  gateway::UpstreamPlace taken(upstream.load(), upstream.bounds, worker.number());
+  if (!taken) {
+    worker.metrics().add(copy->metrics[MirrorResult::kFull]);
+    co_return;
+  }
+  ++background.mirrored;
+  if (upstream.balancer().counts_requests()) copy->target->identity->load.enter();
   io::LinkedToken token(background.token);
   Duration longest = upstream.timeouts.connect + upstream.timeouts.response_head + kBodyTime;
   io::Deadline deadline(worker.loop(), worker.loop().now() + longest, token);
@@ -105,6 +111,7 @@ io::Task<> deliver(gateway::Worker& worker, std::unique_ptr<Copy> copy) {
   if (!token.cancelled() && upstream.record(*copy->target, status))
     worker.health().failing(copy->target->identity);
   worker.metrics().add(copy->metrics[status > 0 ? MirrorResult::kAnswered : MirrorResult::kFailed]);
+  if (upstream.balancer().counts_requests()) copy->target->identity->load.leave();
   --background.mirrored;
 }
 

@@ -73,6 +73,16 @@ TEST_F(MirrorTest, NothingItDoesReachesTheClient) {
   EXPECT_EQ(metric("sluice_upstream_connections{upstream=\"shadow\",state=\"active\"}"), "0");
 }
 
+TEST_F(MirrorTest, TheOtherUpstreamsBoundsHold) {
+  ScriptedUpstream silent(world, upstream_loop, target(9001));
+  std::string text = document("{ upstream: shadow }");
+  text.replace(text.find("host: target"), 12, "host: target, circuit_breaker: { max_requests: 1 }");
+  start(text);
+  EXPECT_EQ(get("/").body, "real");
+  EXPECT_EQ(get("/").body, "real");
+  EXPECT_EQ(mirrored("full"), "1");
+}
+
 TEST_F(MirrorTest, AShareIsCopiedByChance) {
   ScriptedUpstream shadow(world, upstream_loop, target(9001), ScriptedUpstream::answering("shadow"));
   start(document("{ upstream: shadow, percent: 25% }"));

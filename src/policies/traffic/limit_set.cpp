@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "gateway/worker.h"
+
 namespace sluice::policies {
 
 namespace {
@@ -17,7 +19,7 @@ constexpr Refusal kUnavailable{503, "limit_unavailable", "Whether there is room 
 /// A quota that is still not known after so many writes is taken for used up.
 constexpr int kMostWrites = 8;
 
-/// The one that refuses for longest, before one that only does not know; null: none does.
+/// The one that refuses for longest, before one that only does not know; null: none says so.
 const LimitDecision* refusal_of(const LimitSet::Asked& asked) {
   const LimitDecision* longest = nullptr;
   auto rank = [](const LimitDecision& each) { return std::pair(!each.unknown, each.retry_after); };
@@ -55,10 +57,9 @@ LimitSet::Asked* LimitSet::ask(Exchange& exchange, std::string_view key, uint32_
   asked->set = this;
   asked->key = key;
   asked->cost = cost;
-  asked->keys = exchange.arena.allocate_array<Limiter::Key>(limiters_.size());
   asked->decisions = exchange.arena.allocate_array<LimitDecision>(limiters_.size());
-  for (size_t i = 0; i < limiters_.size(); ++i) asked->keys[i] = limiters_[i].key(key, exchange.loop());
   if (!shared_) {
+    find_keys(exchange, *asked);
     take(*asked, exchange.loop());
   } else if (shared_->leases()) {
     conclude(*asked, shared_->spend(exchange, shared_->caller(key), asked->decisions, cost));
@@ -66,6 +67,26 @@ LimitSet::Asked* LimitSet::ask(Exchange& exchange, std::string_view key, uint32_
     for (LimitDecision& each : asked->decisions) each = {{false, 0, {}, {}}, true, 0};
   }
   return asked;
+}
+
+void LimitSet::find_keys(Exchange& exchange, Asked& asked) const {
+  asked.keys = exchange.arena.allocate_array<Limiter::Key>(limiters_.size());
+  for (size_t i = 0; i < limiters_.size(); ++i) asked.keys[i] = limiters_[i].key(asked.key, exchange.loop());
+}
+
+gateway::Step LimitSet::enforce(Exchange& exchange, Asked& asked, telemetry::Counter limited) {
+  if (is_unknown(asked)) return gateway::Step::wait(wait_and_enforce(exchange, asked, limited));
+  if (asked.allowed) return gateway::Step::next();
+  exchange.worker.metrics().add(limited);
+  return refuse(exchange, asked);
+}
+
+io::Task<gateway::Step> LimitSet::wait_and_enforce(Exchange& exchange, Asked& asked,
+                                                   telemetry::Counter limited) {
+  co_await wait(exchange, asked);
+  if (asked.allowed) co_return gateway::Step::next();
+  exchange.worker.metrics().add(limited);
+  co_return refuse(exchange, asked);
 }
 
 void LimitSet::conclude(Asked& asked, SharedLimits::Outcome outcome) const {
@@ -111,7 +132,7 @@ void LimitSet::take(Asked& asked, const io::Loop& loop) {
 
 bool LimitSet::is_unknown(const Asked& asked) {
   // A rate that refuses does so whatever the quota says.
-  const LimitDecision* refused = refusal_of(asked);
+  const LimitDecision* refused = asked.allowed ? nullptr : refusal_of(asked);
   return refused && refused->unknown;
 }
 
@@ -132,6 +153,7 @@ io::Task<> LimitSet::wait(Exchange& exchange, Asked& asked) {
       asked.failed = true;
       co_return;
     case config::StoreFailure::kLocal:
+      asked.set->find_keys(exchange, asked);
       take(asked, exchange.loop());
       if (is_unknown(asked)) co_await wait_here(exchange, asked);
   }
@@ -160,6 +182,8 @@ void LimitSet::charge(Exchange& exchange, const Asked& asked, uint32_t more) {
 gateway::Step LimitSet::refuse(Exchange& exchange, const Asked& asked) {
   if (asked.failed) return exchange.refuse(kUnavailable);
   const LimitDecision* refused = refusal_of(asked);
+  // A store may refuse and have no limit that does.
+  if (!refused) refused = &asked.decisions.front();
   const Limiter& limiter = asked.set->limiters_[static_cast<size_t>(refused - asked.decisions.data())];
   gateway::Step step = exchange.refuse(limiter.is_quota() ? kUsedUp : kTooMany);
   uint64_t seconds = std::max<uint64_t>(1, whole_seconds(refused->retry_after));

@@ -32,28 +32,33 @@ class LimitSet {
     const LimitSet* set = nullptr;
     std::string_view key;
     uint32_t cost = 1;
-    std::span<Limiter::Key> keys;
+    std::span<Limiter::Key> keys;  // where they are counted here
     std::span<LimitDecision> decisions;
     bool allowed = false;
     bool failed = false;  // a store did not answer, and what is left is not known
   };
 
   bool empty() const { return limiters_.empty(); }
-  /// Takes `cost` of each limit if all allow it. See `is_unknown`.
+  /// Takes `cost` of each limit if all allow it. What comes of it, `enforce` says.
   Asked* ask(gateway::Exchange& exchange, std::string_view key, uint32_t cost) const;
-  /// It is not known yet whether all do: `wait`.
-  static bool is_unknown(const Asked& asked);
-  static io::Task<> wait(gateway::Exchange& exchange, Asked& asked);
+  /// Goes on, or answers: 429, to come again when the limits say, and 503 when that is not known and is to be
+  /// refused. Waits before that for what must be made durable, or asked of a store. `limited` counts
+  /// refusals.
+  static gateway::Step enforce(gateway::Exchange& exchange, Asked& asked, telemetry::Counter limited);
   /// The response has cost more than was asked for.
   static void charge(gateway::Exchange& exchange, const Asked& asked, uint32_t more);
 
-  /// 429, to come again when the limits say; 503 when it is not known and that is to be refused.
-  static gateway::Step refuse(gateway::Exchange& exchange, const Asked& asked);
   /// `RateLimit-Policy` and `RateLimit`; `legacy`: X-RateLimit-Limit, -Remaining, -Reset as well, of the
   /// limit with the least left.
   static void tell(gateway::Exchange& exchange, const Asked& asked, bool legacy);
 
  private:
+  static bool is_unknown(const Asked& asked);
+  static io::Task<gateway::Step> wait_and_enforce(gateway::Exchange& exchange, Asked& asked,
+                                                  telemetry::Counter limited);
+  static io::Task<> wait(gateway::Exchange& exchange, Asked& asked);
+  static gateway::Step refuse(gateway::Exchange& exchange, const Asked& asked);
+  void find_keys(gateway::Exchange& exchange, Asked& asked) const;
   static void take(Asked& asked, const io::Loop& loop);
   static io::Task<> wait_here(gateway::Exchange& exchange, Asked& asked);
   void conclude(Asked& asked, SharedLimits::Outcome outcome) const;

@@ -4,9 +4,7 @@
 
 #include "base/hash.h"
 #include "gateway/worker.h"
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "store/keyed_hasher.h"
 
 namespace sluice::policies {
 
@@ -61,8 +59,11 @@ SharedLimits::SharedLimits(gateway::Services& services, std::shared_ptr<const ga
 }
 
 SharedLimits::Caller SharedLimits::caller(std::string_view key) const {
-  XXH128_hash_t hash = XXH3_128bits_withSeed(key.data(), key.size(), identity_);
-  return {hash.high64, hash.low64};
+  // The same on every node, and part of it may be chosen by a client: a digest that nobody can make collide.
+  static constexpr std::array<std::byte, store::KeyedHasher::kKeyBytes> kNoSecret{};
+  static const store::KeyedHasher hasher(kNoSecret);
+  store::Digest digest = hasher(key);
+  return {digest.words[0] ^ identity_, digest.words[1] ^ mix64(identity_)};
 }
 
 store::CounterKey SharedLimits::lease_key(const Caller& caller, const Shared& limit) {

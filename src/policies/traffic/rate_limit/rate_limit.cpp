@@ -107,8 +107,9 @@ const config::Struct<RateLimitConfig>& RateLimitConfig::schema() {
           .part(&Config::sharing)
           .check([](const Config& configured, const config::Node& node, config::Reader& reader) {
             const config::Limit& limit = configured.limit;
-            if (!configured.limits.empty() && (limit.rate || limit.quota))
-              reader.error(*node.find("limits"), "conflict", "either one limit here, or `limits`");
+            for (const char* name : {"rate", "quota", "burst", "algorithm", "timezone"})
+              if (!configured.limits.empty() && node.find(name))
+                reader.error(*node.find(name), "conflict", "either one limit here, or `limits`");
             if (configured.limits.empty() && !limit.rate && !limit.quota)
               reader.error(node, "missing-key", "it needs a `rate`, a `quota` or `limits`");
             config::check_limit(limit, node, reader);
@@ -203,19 +204,7 @@ Step RateLimit::on_request(Exchange& exchange) const {
   if (exempts_ && is_exempt(exchange)) return Step::next();
   LimitSet::Asked* asked = limits_.ask(exchange, key_of(exchange), cost_of(exchange));
   exchange.state<LimitSet::Asked>() = asked;
-  if (!asked->allowed && LimitSet::is_unknown(*asked)) return Step::wait(wait(exchange, *asked));
-  return conclude(exchange, *asked);
-}
-
-io::Task<Step> RateLimit::wait(Exchange& exchange, LimitSet::Asked& asked) const {
-  co_await LimitSet::wait(exchange, asked);
-  co_return conclude(exchange, asked);
-}
-
-Step RateLimit::conclude(Exchange& exchange, const LimitSet::Asked& asked) const {
-  if (asked.allowed) return Step::next();
-  exchange.worker.metrics().add(limited_);
-  return LimitSet::refuse(exchange, asked);
+  return LimitSet::enforce(exchange, *asked, limited_);
 }
 
 void RateLimit::on_response(Exchange& exchange) const {

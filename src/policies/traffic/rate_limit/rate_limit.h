@@ -65,8 +65,6 @@ class RateLimit final : public gateway::Policy {
   std::string_view text_of(const RateKeyPart& part, gateway::Exchange& exchange) const;
   std::string_view key_of(gateway::Exchange& exchange) const;
   uint32_t cost_of(const gateway::Exchange& exchange) const;
-  io::Task<gateway::Step> wait(gateway::Exchange& exchange, LimitSet::Asked& asked) const;
-  gateway::Step conclude(gateway::Exchange& exchange, const LimitSet::Asked& asked) const;
 
   const LimitSet limits_;
   const RateCost cost_;

@@ -373,6 +373,7 @@ TEST_F(RateLimitTest, SaysWhatIsWrong) {
            Case{"{}", "it needs a `rate`, a `quota` or `limits`"},
            Case{"{ rate: 1/1s, quota: 1/day }", "one limit is a `rate` or a `quota`; write two"},
            Case{"{ rate: 1/1s, limits: [ { rate: 1/1s } ] }", "either one limit here, or `limits`"},
+           Case{"{ burst: 5, limits: [ { rate: 1/1s } ] }", "either one limit here, or `limits`"},
            Case{"{ quota: 1/fortnight }", "a quota is by `hour`, `day`, `week` or `month`"},
            Case{"{ quota: 0/day }", "a quota of nothing refuses everything"},
            Case{"{ quota: 1/day, burst: 3 }", "a quota has no `burst`"},

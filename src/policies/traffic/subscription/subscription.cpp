@@ -72,19 +72,7 @@ Step Subscription::on_request(Exchange& exchange) const {
   std::string_view key = exchange.arena.concat(exchange.plan->api, "\n", who);
   LimitSet::Asked* asked = plan->limits.ask(exchange, key, 1);
   exchange.state<LimitSet::Asked>() = asked;
-  if (!asked->allowed && LimitSet::is_unknown(*asked)) return Step::wait(wait(exchange, *asked));
-  return conclude(exchange, *asked);
-}
-
-io::Task<Step> Subscription::wait(Exchange& exchange, LimitSet::Asked& asked) const {
-  co_await LimitSet::wait(exchange, asked);
-  co_return conclude(exchange, asked);
-}
-
-Step Subscription::conclude(Exchange& exchange, const LimitSet::Asked& asked) const {
-  if (asked.allowed) return Step::next();
-  exchange.worker.metrics().add(limited_);
-  return LimitSet::refuse(exchange, asked);
+  return LimitSet::enforce(exchange, *asked, limited_);
 }
 
 void Subscription::on_response(Exchange& exchange) const {

@@ -39,9 +39,6 @@ class Subscription final : public gateway::Policy {
   /// Null: the exchange is refused with `why`.
   const Plan* plan_of(const gateway::Exchange& exchange, const gateway::Refusal*& why) const;
 
-  io::Task<gateway::Step> wait(gateway::Exchange& exchange, LimitSet::Asked& asked) const;
-  gateway::Step conclude(gateway::Exchange& exchange, const LimitSet::Asked& asked) const;
-
   std::unordered_map<std::string_view, std::unique_ptr<const Plan>> plans_;  // by their names
   const Plan* default_ = nullptr;
   telemetry::Counter limited_;
