@@ -30,7 +30,10 @@ missing_packages() {
   # dpkg-query fails when it does not know a package; what it prints is what counts.
   # shellcheck disable=SC2016,SC2086
   installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $wanted 2>/dev/null |
-    sed -n 's/ installed$//p' | sort -u || true)
+    sed -n 's/ installed$//p' || true)
+  # A Node.js from elsewhere brings an npm of its own, which Debian's would conflict with.
+  if command -v npm >/dev/null; then installed+=$'\nnpm'; fi
+  installed=$(sort -u <<<"$installed")
   comm -23 <(echo "$wanted") <(echo "$installed")
 }
 
