@@ -114,10 +114,19 @@ void QuotaTable::granted(const Grant& grant, int64_t now) {
   slot->granted.store(std::max(before, grant.to));
 }
 
+uint64_t QuotaTable::granted_until(const CounterKey& key, int64_t period_end) const {
+  for (;;) {
+    Seen seen = find(key);
+    if (!seen.slot) return 0;
+    uint64_t granted = seen.slot->period_end.load() == period_end ? seen.slot->granted.load() & ~kAsked : 0;
+    if (CounterSlot::generation_of(seen.slot->word.load()) == CounterSlot::generation_of(seen.word))
+      return granted;
+  }
+}
+
 void QuotaTable::grant_unwritten(const CounterKey& key, int64_t period_end, uint64_t amount, int64_t now) {
   Grant grant{.key = key, .period_end = period_end};
-  if (Seen seen = find(key); seen.slot && seen.slot->period_end.load() == period_end)
-    grant.from = seen.slot->granted.load() & ~kAsked;
+  grant.from = granted_until(key, period_end);
   grant.to = grant.from + amount;
   granted(grant, now);
 }

@@ -44,6 +44,9 @@ class QuotaTable {
   /// Only this part of a quota, without anything durable: the disk does not answer.
   void grant_unwritten(const CounterKey& key, int64_t period_end, uint64_t amount, int64_t now);
 
+  /// Up to where that has been granted in this very period; 0: nothing.
+  uint64_t granted_until(const CounterKey& key, int64_t period_end) const;
+
   /// What was granted in periods that still run, with what is left of it. While nobody takes.
   std::vector<Unspent> unspent(int64_t now) const;
   /// Counters of running periods that had to make room for others. They are as exact as before, for they come

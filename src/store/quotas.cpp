@@ -20,6 +20,8 @@ constexpr Duration kPatience = std::chrono::seconds(1);
 /// Of a limit, a block is so small a part, and never larger than kMostBlock.
 constexpr uint64_t kPart = 200;
 constexpr uint64_t kMostBlock = 10'000;
+/// Counters that are remembered while the disk fails; what others are granted then is lost with the process.
+constexpr size_t kMostOwed = 65'536;
 
 }  // namespace
 
@@ -60,7 +62,27 @@ io::Task<> Quotas::await_more(io::Loop& loop, const QuotaDemand& demand, io::Can
   }
   if (token.cancelled()) co_return;
   failures_.fetch_add(1, std::memory_order_relaxed);
-  table_.grant_unwritten(demand.key, demand.period_end, block(demand.limit) + demand.cost, seconds_now(loop));
+  grant_unwritten(demand, block(demand.limit) + demand.cost, seconds_now(loop));
+}
+
+void Quotas::grant_unwritten(const QuotaDemand& demand, uint64_t amount, int64_t now) {
+  table_.grant_unwritten(demand.key, demand.period_end, amount, now);
+  std::lock_guard lock(mutex_);
+  if (owed_.size() < kMostOwed || owed_.contains(demand.key.low)) owed_[demand.key.low] = demand;
+}
+
+/// What the file is to be told of them.
+std::vector<Grant> Quotas::owed_grants() {
+  std::lock_guard lock(mutex_);
+  std::vector<Grant> grants;
+  for (const auto& [low, demand] : owed_)
+    grants.push_back({.key = demand.key,
+                      .period_end = demand.period_end,
+                      .limit = demand.limit,
+                      .wanted = 0,
+                      .floor = table_.granted_until(demand.key, demand.period_end)});
+  owed_.clear();
+  return grants;
 }
 
 void Quotas::enqueue(Asked asked) {
@@ -85,6 +107,8 @@ io::Task<> Quotas::write_queue() {
       tell(batch);
       continue;
     }
+    size_t asked = grants.size();
+    std::ranges::move(owed_grants(), std::back_inserter(grants));
     auto written = co_await offload_->run(*loop_, [this, &grants] { return store_.grant(grants); });
     bool good = written.has_value() && written->has_value();
     if (good) {
@@ -95,10 +119,13 @@ io::Task<> Quotas::write_queue() {
     }
     int64_t now = seconds_now(*loop_);
     for (const Grant& grant : grants) {
-      if (good)
+      bool is_owed = asked == 0;
+      if (!is_owed) --asked;
+      if (!good)
+        grant_unwritten({.key = grant.key, .period_end = grant.period_end, .limit = grant.limit},
+                        is_owed ? 0 : grant.wanted, now);
+      else if (!is_owed)
         table_.granted(grant, now);
-      else
-        table_.grant_unwritten(grant.key, grant.period_end, grant.wanted, now);
     }
     tell(batch);
   }
@@ -114,8 +141,12 @@ std::vector<Grant> Quotas::grants_for(const std::vector<Asked>& batch) const {
     auto [place, is_new] = places.try_emplace(demand.key.low, grants.size());
     uint64_t wanted = std::max(block(demand.limit), demand.cost);
     if (is_new || grants[place->second].key != demand.key)
-      grants.push_back(
-          {.key = demand.key, .period_end = demand.period_end, .limit = demand.limit, .wanted = wanted});
+      // What was granted while the disk failed is not in the file.
+      grants.push_back({.key = demand.key,
+                        .period_end = demand.period_end,
+                        .limit = demand.limit,
+                        .wanted = wanted,
+                        .floor = table_.granted_until(demand.key, demand.period_end)});
     else
       grants[place->second].wanted += demand.cost;
   }
@@ -142,7 +173,9 @@ void Quotas::report(const std::string& problem) {
 void Quotas::close() {
   if (!store_.is_open() || !loop_) return;
   int64_t now = seconds_now(*loop_);
-  auto given = store_.give_back(table_.unspent(now));
+  std::vector<Grant> owed = owed_grants();
+  auto given = store_.grant(owed);
+  if (given) given = store_.give_back(table_.unspent(now));
   if (given) given = store_.forget_before(now);
   if (!given) report(given.error());
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "io/cancel.h"
@@ -89,6 +90,9 @@ class Quotas {
   void enqueue(Asked asked);
   io::Task<> write_queue();
   std::vector<Grant> grants_for(const std::vector<Asked>& batch) const;
+  /// In memory alone, for the disk does not answer; it is written once that does.
+  void grant_unwritten(const QuotaDemand& demand, uint64_t amount, int64_t now);
+  std::vector<Grant> owed_grants();
   void tell(const std::vector<Asked>& batch);
   void report(const std::string& problem);
   static int64_t seconds_now(const io::Loop& loop);
@@ -99,6 +103,8 @@ class Quotas {
   io::Offload* offload_ = nullptr;
   std::mutex mutex_;
   std::vector<Asked> queue_;
+  // Counters of which the file does not know all, by a half of the key; under the mutex.
+  std::unordered_map<uint64_t, QuotaDemand> owed_;
   bool writing_ = false;
   bool failing_ = false;  // on the main loop
   std::atomic<uint64_t> writes_{0};

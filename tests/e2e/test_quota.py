@@ -2,6 +2,7 @@
 
 import os
 import random
+import sqlite3
 import threading
 
 from harness import check, patience
@@ -89,6 +90,24 @@ def test_two_processes_share_a_state(t):
     for turn in range(140):
         passed += clients[turn % 2].get("/").status == 200
     check.equal(passed, 100)
+
+
+def test_a_disk_that_fails_and_comes_back(t):
+    """What passed meanwhile is counted in memory, and afterwards in the file."""
+    state = t.new_folder("state")
+    gateway = _gateway(t, state, "6/month")
+    client = t.client(gateway)
+    check.equal(client.get("/").status, 200)
+    other = sqlite3.connect(os.path.join(state, "sluice.db"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for _ in range(3):
+        check.equal(client.get("/").status, 200)
+    assert gateway.metrics().sum("sluice_state_writes_total", result="failed") > 0
+    other.execute("ROLLBACK")
+    other.close()
+    check.equal(_used_up(client), 2)
+    gateway.stop()
+    check.problem(t.client(_gateway(t, state, "6/month")).get("/"), 429, "quota_exceeded")
 
 
 def test_a_state_that_cannot_be_kept(t):

@@ -65,21 +65,23 @@ struct LocalStore::Database {
   bool grant_one(Grant& grant) const {
     sqlite3_stmt* found = bound(find, grant.key.high, grant.key.low);
     int result = sqlite3_step(found);
-    grant.from = 0;
+    uint64_t stored = 0;
     if (result == SQLITE_ROW) {
       int64_t end = sqlite3_column_int64(found, 0);
+      if (end >= grant.period_end) stored = static_cast<uint64_t>(sqlite3_column_int64(found, 1));
       // A clock that was set back does not begin a period again.
-      if (end >= grant.period_end) {
+      if (end > grant.period_end) {
         grant.period_end = end;
-        grant.from = static_cast<uint64_t>(sqlite3_column_int64(found, 1));
+        grant.floor = 0;
       }
     } else if (result != SQLITE_DONE) {
       return false;
     }
     sqlite3_reset(found);
+    grant.from = std::max(stored, grant.floor);
     grant.to = grant.from;
-    if (grant.from >= grant.limit) return true;
-    grant.to = grant.from + std::min(grant.wanted, grant.limit - grant.from);
+    if (grant.from < grant.limit) grant.to += std::min(grant.wanted, grant.limit - grant.from);
+    if (grant.to == stored) return true;
     sqlite3_stmt* written = bound(put, grant.key.high, grant.key.low, grant.period_end, grant.to);
     result = sqlite3_step(written);
     sqlite3_reset(written);

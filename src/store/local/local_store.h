@@ -22,7 +22,8 @@ struct Grant {
   CounterKey key;
   int64_t period_end = 0;  // in: the period asked for; out: of the counter, later if that has gone further
   uint64_t limit = 0;      // of the period
-  uint64_t wanted = 0;     // at most so many more; at least 1
+  uint64_t wanted = 0;     // at most so many more
+  uint64_t floor = 0;      // so much of the period is gone already, whatever the file says
   // Out: [from, to) may be spent; empty when the limit is reached.
   uint64_t from = 0;
   uint64_t to = 0;

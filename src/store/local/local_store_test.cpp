@@ -76,6 +76,21 @@ TEST_F(LocalStoreTest, WhatIsGivenBackIsGrantedAgainUnlessOthersWereGrantedMore)
   EXPECT_EQ(ask(ours, 100, 10).from, 13u);
 }
 
+// Granted in memory while the disk failed.
+TEST_F(LocalStoreTest, GoesOnFromWhatIsGoneAlready) {
+  LocalStore store;
+  ASSERT_TRUE(store.open(folder));
+  ask(store, 100, 10);
+  Grant grants[] = {{.key = kKey, .period_end = kEnd, .limit = 100, .wanted = 10, .floor = 45}};
+  ASSERT_TRUE(store.grant(grants));
+  EXPECT_EQ(std::pair(grants[0].from, grants[0].to), std::pair(uint64_t{45}, uint64_t{55}));
+  Grant after = ask(store, 100, 10);
+  EXPECT_EQ(std::pair(after.from, after.to), std::pair(uint64_t{55}, uint64_t{65}));
+  Grant behind[] = {{.key = kKey, .period_end = kEnd, .limit = 100, .wanted = 10, .floor = 20}};
+  ASSERT_TRUE(store.grant(behind));
+  EXPECT_EQ(behind[0].from, 65u) << "others were granted more";
+}
+
 TEST_F(LocalStoreTest, IsReadableByNobodyElse) {
   LocalStore store;
   ASSERT_TRUE(store.open(folder));
