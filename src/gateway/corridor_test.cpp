@@ -229,6 +229,22 @@ TEST_F(Corridor, RefusesAnAnnouncedBodyBeyondTheLimit) {
   EXPECT_EQ(metric("sluice_limit_hits_total{limit=\"request_body\"}"), "2");
 }
 
+// A body that is too long to be read away costs the connection, and who goes on sending is not read for ever.
+TEST_F(Corridor, ABodyThatNobodyWantsIsBounded) {
+  start_chain("");
+  Client client(world, client_loop, address);
+  client.send(request("POST", "/nowhere", "Content-Length: 10000000\r\n") + "begin");
+  Answer answer = client.await_answer();
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_EQ(answer.field("Connection"), "close");
+  EXPECT_EQ(metric("sluice_limit_hits_total{limit=\"request_rest\"}"), "1");
+  for (int i = 0; i < 20; ++i) {
+    client.send(std::string(100'000, 'x'));
+    world.run_for(1ms);
+  }
+  EXPECT_EQ(metric("sluice_limit_hits_total{limit=\"lingering_close\"}"), "1");
+}
+
 TEST_F(Corridor, TotalTimeoutCancelsTheExchange) {
   start("apis: { a: { upstream: any, timeouts: { total: 2s } } }\n");
   Instant began = world.now();

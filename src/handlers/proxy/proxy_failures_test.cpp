@@ -256,6 +256,7 @@ TEST_F(ProxyFailures, WhatIsNoAnswerIs502) {
     EXPECT_NE(upstream.peer(0).state, UpstreamPeer::State::kOpen) << each.raw;
   }
   EXPECT_EQ(tries("protocol_error"), "5");
+  EXPECT_EQ(metric("sluice_limit_hits_total{limit=\"interim_responses\"}"), "1");
 }
 
 TEST_F(ProxyFailures, AClientThatLeavesEndsTheTry) {
