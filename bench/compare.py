@@ -10,12 +10,12 @@ import sys
 import tempfile
 import time
 
-from suite import limits, machine, measure, micro, overload, protocols, reload, report, servers
+from suite import balance, limits, machine, measure, micro, overload, protocols, reload, report, servers
 from suite.machine import BenchError
 from suite.measure import note
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PARTS = ("throughput", "latency", "idle", *protocols.PARTS, "limits", "overload", "reload", "micro")
+PARTS = ("throughput", "latency", "idle", *protocols.PARTS, "limits", "balance", "overload", "reload", "micro")
 
 TOOLS = ("bench_load", "bench_upstream", "bench_pump", "bench_handshake", "bench_websocket", "bench_grpc", "bench_h2_idle",
          "bench_floor")
@@ -41,7 +41,7 @@ def parse_arguments():
     p.add_argument("--json", metavar="FILE", help="write every round's figures to FILE")
     a = p.parse_args()
     a.rounds = a.rounds or (2 if a.quick else 5)
-    long = ("reload", *protocols.PARTS)
+    long = ("reload", "balance", *protocols.PARTS)
     a.parts = a.only or [part for part in PARTS if not (a.quick and part in long)]
     return a
 
@@ -116,6 +116,8 @@ def run(a, directory):
         by_protocol = protocols.run(world, a, load)
         if "limits" in a.parts and not a.without_sluice:
             found["limits"] = limits.run(world, load, a.rounds, 1 if a.quick else 2)
+        if "balance" in a.parts and not a.without_sluice:
+            found["balance"] = balance.run(world, load, 1 if a.quick else max(1, a.rounds // 2), a.peers.split(","))
         if "overload" in a.parts and not a.without_sluice:
             note("# Overload")
             found["overload"] = overload.run(servers.Sluice(world), load, 1 if a.quick else 3, a.quick, descriptors)
@@ -136,6 +138,8 @@ def run(a, directory):
     found.update(by_protocol)
     if "limits" in found:
         limits.report(found["limits"], targets)
+    if "balance" in found:
+        balance.report(found["balance"], targets)
     if "overload" in found:
         overload.report(found["overload"], targets)
     if "reload" in found:

@@ -3,13 +3,16 @@
 #include <benchmark/benchmark.h>
 
 #include <array>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/random.h"
 #include "store/credentials.h"
+#include "store/quota_table.h"
 #include "store/rate_table.h"
+#include "store/window_table.h"
 
 namespace sluice::store {
 namespace {
@@ -67,6 +70,51 @@ void rate_take_many_keys(benchmark::State& state) {
   state.counters["evictions"] = static_cast<double>(table.evictions());
 }
 BENCHMARK(rate_take_many_keys)->Arg(1'000)->Arg(50'000)->Arg(1'000'000);
+
+uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  uint64_t whole = 0;
+  uint64_t resident = 0;
+  statm >> whole >> resident;
+  return resident * 4096;
+}
+
+/// What a million live keys take of memory, and that none has to make room for another.
+template <class Table, class Take>
+void live_keys(benchmark::State& state, Table& table, Take take) {
+  constexpr size_t kKeys = 1'000'000;
+  uint64_t before = resident_bytes();
+  for (auto _ : state)
+    for (size_t i = 0; i < kKeys; ++i) take(table, i);
+  state.counters["bytes_a_key"] = static_cast<double>(resident_bytes() - before) / kKeys;
+  state.counters["target_bytes_a_key"] = 100;
+  state.counters["evictions"] = static_cast<double>(table.evictions());
+  state.counters["target_evictions"] = 0;
+}
+
+void rate_live_keys(benchmark::State& state) {
+  RateTable table(1);
+  RateRule limit = RateRule::of(10, std::chrono::hours(1), 10);
+  live_keys(state, table, [&](RateTable& of, size_t i) { of.take(of.key(i, "address"), limit, kStart); });
+}
+BENCHMARK(rate_live_keys)->Iterations(1)->Unit(benchmark::kMillisecond);
+
+void window_live_keys(benchmark::State& state) {
+  WindowTable table(1);
+  WindowRule limit = WindowRule::of(10, std::chrono::hours(1));
+  live_keys(state, table, [&](WindowTable& of, size_t i) { of.take(of.key(i, "address"), limit, kStart); });
+}
+BENCHMARK(window_live_keys)->Iterations(1)->Unit(benchmark::kMillisecond);
+
+void quota_live_keys(benchmark::State& state) {
+  QuotaTable table;
+  live_keys(state, table, [](QuotaTable& of, size_t i) {
+    CounterKey key{mix64(i), mix64(i + (uint64_t{1} << 40))};
+    of.granted({.key = key, .period_end = 2'000'000'000, .from = 0, .to = 10}, 1'000'000'000);
+    of.take(key, 2'000'000'000, 1000, 10, 1);
+  });
+}
+BENCHMARK(quota_live_keys)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 std::string secret(size_t number) {
   return "sk_live_" + std::to_string(number * 2'654'435'761 + 10'000'000'000'000'000);

@@ -2,9 +2,11 @@
 // never the bottleneck. What it answers is named by the end of the path, whatever stands before it:
 //   .../1k  .../100k  .../bytes/N   N bytes          .../echo      the request's head as it arrived
 //   .../stream/N                    N bytes, one a second          anything else: 1 KiB
-// Request bodies are read and dropped.
+//   .../count                       how many requests have come, as text
+// Request bodies are read and dropped. --delay-us N answers each request so much later.
 #include <algorithm>
 #include <ctime>
+#include <deque>
 #include <memory>
 #include <thread>
 #include <unordered_map>
@@ -40,11 +42,19 @@ struct Connection {
   bool body_chunked = false;
   ChunkedSkipper chunks;
   uint64_t stream_left = 0;  // bytes still to dribble
+  bool delayed = false;      // its answer is not due yet
 };
+
+uint64_t now_us() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
 
 class Server {
  public:
-  explicit Server(int listener) : poll_(epoll_create1(EPOLL_CLOEXEC)), listener_(listener) {
+  Server(int listener, uint64_t delay_us)
+      : poll_(epoll_create1(EPOLL_CLOEXEC)), listener_(listener), delay_us_(delay_us) {
     epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
     if (epoll_ctl(poll_, EPOLL_CTL_ADD, listener_, &event) < 0) die_errno("epoll_ctl");
   }
@@ -52,8 +62,9 @@ class Server {
   void run() {
     std::vector<epoll_event> events(512);
     for (;;) {
-      const int timeout = streaming_.empty() ? -1 : 100;
-      const int count = epoll_wait(poll_, events.data(), static_cast<int>(events.size()), timeout);
+      const timespec patience = time_to_wait();
+      const int count =
+          epoll_pwait2(poll_, events.data(), static_cast<int>(events.size()), &patience, nullptr);
       for (int i = 0; i < count; ++i) {
         const epoll_event& event = events[static_cast<size_t>(i)];
         auto* connection = static_cast<Connection*>(event.data.ptr);
@@ -64,10 +75,32 @@ class Server {
         }
       }
       if (!streaming_.empty()) dribble();
+      answer_due();
     }
   }
 
  private:
+  /// Until the next answer is due, or a byte of a stream.
+  timespec time_to_wait() const {
+    uint64_t us = streaming_.empty() ? 3'600'000'000 : 100'000;
+    if (!due_.empty()) {
+      const uint64_t now = now_us();
+      us = std::min(us, due_.front().at_us > now ? due_.front().at_us - now : 0);
+    }
+    return {.tv_sec = static_cast<time_t>(us / 1'000'000),
+            .tv_nsec = static_cast<long>(us % 1'000'000 * 1000)};
+  }
+
+  void answer_due() {
+    while (!due_.empty() && due_.front().at_us <= now_us()) {
+      Connection* connection = due_.front().connection;
+      due_.pop_front();
+      if (!connection) continue;
+      connection->delayed = false;
+      if (!serve(*connection, false)) drop(connection);
+    }
+  }
+
   void accept_all() {
     for (;;) {
       const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -79,6 +112,8 @@ class Server {
 
   void drop(Connection* connection) {
     std::erase(streaming_, connection);
+    for (Due& due : due_)
+      if (due.connection == connection) due.connection = nullptr;
     close(connection->fd);
     delete connection;
   }
@@ -132,7 +167,12 @@ class Server {
       connection.body_left = framing.content_length;
       connection.body_chunked = framing.chunked;
       if (framing.chunked) connection.chunks = {};
+      ++requests_;
       respond(connection, head);
+      if (delay_us_ > 0) {
+        connection.delayed = true;
+        due_.push_back({now_us() + delay_us_, &connection});
+      }
       if (!flush(connection)) return false;
     }
     return true;
@@ -156,6 +196,10 @@ class Server {
       connection.own = answer("text/plain", connection.stream_left, "");
       connection.answer = &connection.own;
       if (connection.stream_left > 0) streaming_.push_back(&connection);
+    } else if (last == "count") {
+      const std::string count = std::to_string(requests_);
+      connection.own = answer("text/plain", count.size(), count);
+      connection.answer = &connection.own;
     } else if (last == "echo") {
       connection.own = answer("text/plain", head.size(), head);
       connection.answer = &connection.own;
@@ -174,7 +218,7 @@ class Server {
   }
 
   bool flush(Connection& connection) {
-    while (connection.answer != nullptr) {
+    while (connection.answer != nullptr && !connection.delayed) {
       const std::string& text = *connection.answer;
       const ssize_t sent =
           send(connection.fd, text.data() + connection.sent, text.size() - connection.sent, MSG_NOSIGNAL);
@@ -210,6 +254,13 @@ class Server {
   std::unique_ptr<char[]> buffer_ = std::make_unique<char[]>(kReadBuffer);
   std::unordered_map<uint64_t, std::unique_ptr<std::string>> fixed_;
   std::vector<Connection*> streaming_;
+  struct Due {
+    uint64_t at_us;
+    Connection* connection;  // null: gone
+  };
+  std::deque<Due> due_;  // in the order of their times, for all wait as long
+  const uint64_t delay_us_;
+  uint64_t requests_ = 0;
   time_t last_dribble_ = 0;
 };
 
@@ -217,18 +268,21 @@ int run(int argc, char** argv) {
   end_with_parent();
   sockaddr_in address = parse_address("127.0.0.1:0");
   unsigned workers = 1;
+  uint64_t delay_us = 0;
   for (Options options(argc, argv); options.next();) {
     if (options.name() == "--listen")
       address = parse_address(options.value());
     else if (options.name() == "--workers")
       workers = parse_number<unsigned>(options.value());
+    else if (options.name() == "--delay-us")
+      delay_us = parse_number<uint64_t>(options.value());
     else
       options.unknown();
   }
   std::vector<std::thread> threads;
   for (unsigned i = 0; i < workers; ++i) {
     const int listener = listen_on(address);
-    threads.emplace_back([listener] { Server(listener).run(); });
+    threads.emplace_back([listener, delay_us] { Server(listener, delay_us).run(); });
   }
   for (std::thread& thread : threads) thread.join();
   return 0;
