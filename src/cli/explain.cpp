@@ -123,7 +123,10 @@ void tell_route(const config::Document& document, const config::Api& api, const 
         telling.upstreams.push_back(fmt::format("{} (weight {})", part.upstream, part.weight));
     };
     if (route) add(route->upstream, route->split);
-    if (telling.upstreams.empty()) add(api.upstream, api.split);
+    bool own = !telling.upstreams.empty();
+    if (!own) add(api.upstream, api.split);
+    if (const auto& shift = own ? route->shift : api.shift)
+      telling.upstreams.push_back(fmt::format("{} (by and by)", shift->to));
   }
   std::span<const config::PolicyEntry> of_route;
   if (route) of_route = route->policies;

@@ -220,4 +220,82 @@ const Struct<CircuitBreaker>& CircuitBreaker::schema() {
   return schema;
 }
 
+const Struct<Hedge>& Hedge::schema() {
+  static const auto schema =
+      Struct<Hedge>(
+          "hedge",
+          "An idempotent request without a body is sent to a second target when the first one takes "
+          "long; whose answer comes first is taken. Within the budget of `retry`. May be written as "
+          "its time alone.")
+          .field("after", &Hedge::after, "How long the first one has.")
+          .required()
+          .range(1ms, 1min)
+          .shorthand("after");
+  return schema;
+}
+
+const Struct<ShiftRollback>& ShiftRollback::schema() {
+  static const auto schema =
+      Struct<ShiftRollback>("shift_rollback",
+                            "When all requests go back, until the shift is written in another way.")
+          .field("error_rate", &ShiftRollback::error_rate,
+                 "So many requests to the new upstream of an `interval` end in 5xx.")
+          .field("latency", &ShiftRollback::latency,
+                 "More than one in twenty waits longer than that for its answer (the 95th percentile).")
+          .range(1ms, 10min)
+          .field("interval", &ShiftRollback::interval, "Over which requests are counted.")
+          .range(100ms, 1h)
+          .field("min_requests", &ShiftRollback::min_requests, "Fewer in an `interval` say nothing.")
+          .range(1, 1'000'000)
+          .check([](const ShiftRollback& rollback, const Node& node, Reader& reader) {
+            if (!rollback.error_rate && !rollback.latency)
+              reader.error(node, "missing-key", "`rollback` needs `error_rate`, `latency` or both");
+            if (rollback.error_rate && (rollback.error_rate->share <= 0 || rollback.error_rate->share > 1))
+              reader.error(*node.find("error_rate"), "invalid-value", "must be above `0%`, at most `100%`");
+          });
+  return schema;
+}
+
+const Struct<Shift>& Shift::schema() {
+  static const auto schema =
+      Struct<Shift>("shift", "Moves traffic to another upstream by and by, evenly, by chance.")
+          .field("to", &Shift::to, "The name of the new upstream.")
+          .required()
+          .field("over", &Shift::over, "How long it takes from none to all, from the first request on.")
+          .required()
+          .range(1s, 24h * 30)
+          .field("rollback", &Shift::rollback, "When it is given up; never when left out.");
+  return schema;
+}
+
+const Struct<AdaptiveConcurrency>& AdaptiveConcurrency::schema() {
+  static const auto schema =
+      Struct<AdaptiveConcurrency>(
+          "adaptive_concurrency",
+          "A bound on the requests at once that follows how fast the upstream answers "
+          "(Gradient2 of Netflix's concurrency-limits); more get 503.")
+          .field("min", &AdaptiveConcurrency::min, "It never falls below.")
+          .range(1, 1'000'000)
+          .field("max", &AdaptiveConcurrency::max, "It never rises above.")
+          .range(1, 1'000'000)
+          .field("initial", &AdaptiveConcurrency::initial, "Until answers have been seen.")
+          .range(1, 1'000'000)
+          .field("tolerance", &AdaptiveConcurrency::tolerance,
+                 "How many times as long as usual answers may take before it falls.")
+          .range(1, 10)
+          .field("queue", &AdaptiveConcurrency::queue,
+                 "How many requests may queue up at the upstream: by so many it tries to grow.")
+          .range(1, 10'000)
+          .field("window", &AdaptiveConcurrency::window, "How long answers are looked at before it moves.")
+          .range(10ms, 1min)
+          .check([](const AdaptiveConcurrency& limit, const Node& node, Reader& reader) {
+            if (limit.min > limit.max)
+              reader.error(node.find("min") ? *node.find("min") : *node.find("max"), "invalid-value",
+                           fmt::format("`min` ({}) must not be above `max` ({})", limit.min, limit.max));
+            else if (node.find("initial") && (limit.initial < limit.min || limit.initial > limit.max))
+              reader.error(*node.find("initial"), "invalid-value", "must lie between `min` and `max`");
+          });
+  return schema;
+}
+
 }  // namespace sluice::config

@@ -90,4 +90,38 @@ struct CircuitBreaker {
   static const Struct<CircuitBreaker>& schema();
 };
 
+/// A second try beside a first one that takes long.
+struct Hedge {
+  Duration after{};
+  static const Struct<Hedge>& schema();
+};
+
+/// When traffic goes back to where it came from.
+struct ShiftRollback {
+  std::optional<Percent> error_rate;  // of the requests to the new upstream
+  std::optional<Duration> latency;    // of one in twenty
+  Duration interval = std::chrono::seconds(10);
+  uint32_t min_requests = 50;
+  static const Struct<ShiftRollback>& schema();
+};
+
+/// Traffic moves to another upstream by and by.
+struct Shift {
+  std::string to;
+  Duration over{};
+  std::optional<ShiftRollback> rollback;
+  static const Struct<Shift>& schema();
+};
+
+/// How many requests an upstream gets at once is found out from how fast it answers.
+struct AdaptiveConcurrency {
+  uint32_t min = 10;
+  uint32_t max = 1000;
+  uint32_t initial = 50;
+  double tolerance = 1.5;  // so many times the usual latency is no overload
+  uint32_t queue = 4;      // more requests a window, while all is well
+  Duration window = std::chrono::seconds(1);
+  static const Struct<AdaptiveConcurrency>& schema();
+};
+
 }  // namespace sluice::config

@@ -77,8 +77,11 @@ const Struct<Upstream>& Upstream::schema() {
                  "connection of its own then.")
           .field("timeouts", &Upstream::timeouts, "How long it may take.")
           .field("retry", &Upstream::retry, "When a request is tried again.")
+          .field("hedge", &Upstream::hedge, "When a second target is asked beside the first one.")
           .field("health", &Upstream::health, "How it is found out which targets can take requests.")
           .field("circuit_breaker", &Upstream::circuit_breaker, "What it carries at most.")
+          .field("adaptive_concurrency", &Upstream::adaptive_concurrency,
+                 "How much it carries at most, found out from how fast it answers.")
           .field("slow_start", &Upstream::slow_start,
                  "How long a target that has become healthy takes to get its full share; `0s` for at once.")
           .range(0ms, 1h)
@@ -192,6 +195,7 @@ const Struct<Route>& Route::schema() {
                  "Decides between routes that are equally specific; the highest wins.")
           .field("upstream", &Route::upstream, "Where requests go instead of the API's upstream.")
           .field("split", &Route::split, "Several upstreams instead of one, by weight.")
+          .field("shift", &Route::shift, "Moves them to another upstream by and by.")
           .field("mirror", &Route::mirror, "Where copies of requests go, instead of where the API's do.")
           .one_or_many()
           .field("respond", &Route::respond, "Answer at once instead.")
@@ -217,6 +221,7 @@ const Struct<Api>& Api::schema() {
                  "Take the prefix away before forwarding; sends X-Forwarded-Prefix.")
           .field("upstream", &Api::upstream, "Where requests go.")
           .field("split", &Api::split, "Several upstreams instead of one, by weight.")
+          .field("shift", &Api::shift, "Moves them to another upstream by and by.")
           .field("mirror", &Api::mirror, "Where copies of requests go, beside their own way.")
           .one_or_many()
           .field("timeouts", &Api::timeouts, "Override the gateway's timeouts.")

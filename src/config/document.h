@@ -271,8 +271,10 @@ struct Upstream {
   UpstreamProxyProtocol proxy_protocol = UpstreamProxyProtocol::kOff;
   UpstreamTimeouts timeouts;
   Retry retry;
+  std::optional<Hedge> hedge;
   Health health;
   CircuitBreaker circuit_breaker;
+  std::optional<AdaptiveConcurrency> adaptive_concurrency;
   Duration slow_start{0};
   Origin origin;
   static const Struct<Upstream>& schema();
@@ -374,6 +376,7 @@ struct Route {
   int32_t priority = 0;
   std::optional<std::string> upstream;  // absent, like `split`: the API's
   std::vector<SplitPart> split;
+  std::optional<Shift> shift;
   std::vector<Mirror> mirror;
   std::optional<Respond> respond;
   std::optional<Redirect> redirect;
@@ -396,6 +399,7 @@ struct Api {
   bool strip_path = false;
   std::optional<std::string> upstream;
   std::vector<SplitPart> split;
+  std::optional<Shift> shift;
   std::vector<Mirror> mirror;
   InnerTimeouts timeouts;
   InnerLimits limits;

@@ -191,10 +191,19 @@ class Validator {
     }
   }
 
-  /// `upstream` and `split` of an API or a route.
+  void check_shift(const Shift& shift, const Node& node) {
+    const Node& written = member_or(node, "shift");
+    check_upstream_name(shift.to, member_or(written, "to"));
+    if (!node.find("upstream") && !node.find("split"))
+      error(written, "missing-key",
+            "`shift` needs an `upstream` or `split` beside it, from where traffic moves");
+  }
+
+  /// `upstream`, `split` and `shift` of an API or a route.
   void check_destination(const std::optional<std::string>& upstream, const std::vector<SplitPart>& split,
-                         const Node& node) {
+                         const std::optional<Shift>& shift, const Node& node) {
     if (upstream) check_upstream_name(*upstream, member_or(node, "upstream"));
+    if (shift) check_shift(*shift, node);
     const Node* written = node.find("split");
     if (!written) return;
     if (node.find("upstream")) error(*written, "exclusive-keys", "`split` and `upstream` exclude each other");
@@ -213,7 +222,7 @@ class Validator {
               "there is no listener `" + api.listeners[i] + "`" + suggest(api.listeners[i], listener_names_));
     check_hosts(api.hosts, member_or(node, "hosts"));
     check_api_path(api, member_or(node, "path"));
-    check_destination(api.upstream, api.split, node);
+    check_destination(api.upstream, api.split, api.shift, node);
     check_mirrors(api.mirror, node);
     const bool has_destination = node.find("upstream") || node.find("split");
     if (!node.find("routes") && !has_destination)
@@ -304,7 +313,7 @@ class Validator {
     std::vector<std::string_view> given;
     for (std::string_view key : {"upstream", "split", "respond", "redirect"})
       if (node.find(key)) given.push_back(key);
-    check_destination(route.upstream, route.split, node);
+    check_destination(route.upstream, route.split, route.shift, node);
     check_mirrors(route.mirror, node);
     if (given.empty() && !api_has_destination)
       error(node, "no-action",

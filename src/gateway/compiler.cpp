@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "gateway/brought_routes.h"
+#include "gateway/destinations.h"
 #include "gateway/digest.h"
 #include "http/message.h"
 
@@ -61,8 +62,6 @@ class Compilation {
                                              const std::string& identity);
   void check_fit(const Place& place, const std::vector<std::string>& parameters);
   void warn_about_identity(const std::vector<config::ChainLink>& links);
-  std::vector<MirrorChoice> mirrors_of(const config::Api& api, const config::Route* route);
-  std::vector<UpstreamChoice> upstreams_of(const config::Api& api, const config::Route* route);
   std::vector<std::shared_ptr<const RoutePlan>> retired_plans(const Snapshot& next) const;
 
   Compiler& compiler_;
@@ -74,8 +73,7 @@ class Compilation {
   ContentDigest shared_digest_;  // of what policies read beside their own configuration
   RedisStores stores_;
   bool needs_state_ = false;
-  UpstreamsByName upstreams_;
-  std::unordered_map<std::string_view, ContentDigest> upstream_digests_;
+  CompiledUpstreams upstreams_;
   std::unordered_map<std::string_view, uint16_t> listeners_;
   std::unordered_map<std::string_view, const std::shared_ptr<const ApiNode>*> previous_apis_;
   std::unordered_map<const config::PolicyEntry*, std::shared_ptr<const Policy>>
@@ -88,8 +86,9 @@ std::unique_ptr<Compiled> Compilation::run() {
   shared_digest_ = digest_of_struct(document_.plans);
   compile_upstreams();
   gateway_digest_ = combine(gateway_digest_, shared_digest_);
-  for (const auto& [name, configured] : document_.upstreams) next->upstreams.push_back(upstreams_[name]);
-  compiler_.streams_.compile(document_, upstreams_, services_.metrics, *next);
+  for (const auto& [name, configured] : document_.upstreams)
+    next->upstreams.push_back(upstreams_.by_name[name]);
+  compiler_.streams_.compile(document_, upstreams_.by_name, services_.metrics, *next);
   if (previous_)
     for (const auto& node : previous_->apis) previous_apis_.emplace(node->entry.spec.name, &node);
 
@@ -185,9 +184,9 @@ void Compilation::compile_settings(Snapshot& next) {
 void Compilation::compile_upstreams() {
   for (const auto& [name, configured] : document_.upstreams) {
     ContentDigest digest;
-    upstreams_.emplace(name,
-                       compiler_.upstreams_.upstream(document_, name, configured, digest, diagnostics_));
-    upstream_digests_.emplace(name, digest);
+    upstreams_.by_name.emplace(
+        name, compiler_.upstreams_.upstream(document_, name, configured, digest, diagnostics_));
+    upstreams_.digests.emplace(name, digest);
   }
   for (const auto& [name, configured] : document_.redis) {
     ContentDigest digest;
@@ -202,23 +201,14 @@ std::shared_ptr<const ApiNode> Compilation::compile_api(const std::string& name,
   api.routes.clear();
   ContentDigest own = combine(combine(gateway_digest_, digest_of(name)), digest_of_struct(api));
   api.routes = std::move(routes);
-  auto add_upstreams = [&](ContentDigest digest, const std::optional<std::string>& one,
-                           const std::vector<config::SplitPart>& split,
-                           const std::vector<config::Mirror>& mirrors) {
-    if (one) digest = combine(digest, upstream_digests_[*one]);
-    for (const config::SplitPart& part : split) digest = combine(digest, upstream_digests_[part.upstream]);
-    for (const config::Mirror& mirror : mirrors) digest = combine(digest, upstream_digests_[mirror.upstream]);
-    return digest;
-  };
-  own = add_upstreams(own, api.upstream, api.split, api.mirror);
+  own = with_upstreams(own, api, upstreams_);
   std::vector<PlannedRoute> planned = plan_routes(api, document_.policies, compiler_.policies_);
   std::vector<ContentDigest> route_digests;
   ContentDigest digest = own;
   for (const PlannedRoute& plan : planned) {
     ContentDigest of_route = own;
     if (const config::Route* route = plan.route)
-      of_route =
-          add_upstreams(combine(own, digest_of_struct(*route)), route->upstream, route->split, route->mirror);
+      of_route = with_upstreams(combine(own, digest_of_struct(*route)), *route, upstreams_);
     if (plan.entry) {
       std::string way = fmt::format("{} {} {}", plan.spec.name, plan.spec.path, plan.number);
       of_route = combine(of_route, digest_of(way));
@@ -289,8 +279,9 @@ std::shared_ptr<const RoutePlan> Compilation::compile_route(const Place& place, 
     plan->brought = {compiled_policies_[planned.entry].get(), planned.number, planned.way()};
   for (std::string_view parameter : router.parameter_names(number)) plan->parameters.emplace_back(parameter);
   check_fit(place, plan->parameters);
-  RouteAction action{place.route, upstreams_of(*place.api, place.route), plan->parameters,
-                     mirrors_of(*place.api, place.route)};
+  RouteAction action{.route = place.route, .upstreams = {}, .parameters = plan->parameters};
+  add_destinations(action, {place.api_name, place.route_name}, *place.api, upstreams_, services_.metrics,
+                   compiler_.shifts_);
   auto handler = compiler_.handlers_.build(action);
   if (handler)
     plan->handler = std::move(*handler);
@@ -420,25 +411,6 @@ void Compilation::warn_about_identity(const std::vector<config::ChainLink>& link
   }
 }
 
-std::vector<UpstreamChoice> Compilation::upstreams_of(const config::Api& api, const config::Route* route) {
-  std::vector<UpstreamChoice> choices;
-  auto add = [&](const std::optional<std::string>& one, const std::vector<config::SplitPart>& split) {
-    if (one) choices.push_back({upstreams_[*one], 1});
-    for (const config::SplitPart& part : split) choices.push_back({upstreams_[part.upstream], part.weight});
-  };
-  if (route) add(route->upstream, route->split);
-  if (choices.empty()) add(api.upstream, api.split);
-  return choices;
-}
-
-std::vector<MirrorChoice> Compilation::mirrors_of(const config::Api& api, const config::Route* route) {
-  std::vector<MirrorChoice> mirrors;
-  for (const config::Mirror& mirror : route && !route->mirror.empty() ? route->mirror : api.mirror)
-    mirrors.push_back({upstreams_[mirror.upstream], mirror.percent.share, mirror.max_body.bytes,
-                       services_.metrics.mirrored(mirror.upstream)});
-  return mirrors;
-}
-
 std::vector<std::shared_ptr<const RoutePlan>> Compilation::retired_plans(const Snapshot& next) const {
   std::vector<std::shared_ptr<const RoutePlan>> retired;
   if (!previous_) return retired;
@@ -470,6 +442,7 @@ std::unique_ptr<Compiled> Compiler::compile(config::Document& document,
   forget(known_chains_);
   upstreams_.forget_unused();
   targets_.forget_unused();
+  shifts_.forget_unused();
   tls_.recall(document);
   return Compilation(*this, document, previous.get(), diagnostics).run();
 }

@@ -56,6 +56,7 @@ class Compiler {
   UpstreamCompiler upstreams_;
   std::shared_ptr<tls::TicketKeys> ticket_keys_;  // for the process's life, once a listener has TLS
   StreamCompiler streams_;
+  TrafficShifts shifts_;
   uint64_t revision_ = 0;
   std::vector<std::string> listener_names_;  // by number; a listener keeps its number for the process's life
   // Alive as long as a snapshot uses them; by digest.

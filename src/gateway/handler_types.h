@@ -6,6 +6,7 @@
 #include <string>
 
 #include "config/document.h"
+#include "gateway/balance/traffic_shift.h"
 #include "gateway/handler.h"
 #include "gateway/upstream.h"
 #include "telemetry/families.h"
@@ -16,6 +17,13 @@ namespace sluice::gateway {
 struct UpstreamChoice {
   std::shared_ptr<const Upstream> upstream;
   uint32_t weight = 1;
+};
+
+/// Where they go by and by instead.
+struct ShiftChoice {
+  std::shared_ptr<const Upstream> upstream;  // null: nowhere
+  std::shared_ptr<TrafficShift> state;
+  telemetry::ShiftMetrics metrics;
 };
 
 /// Where copies of a proxied route's requests go.
@@ -31,6 +39,7 @@ struct RouteAction {
   const config::Route* route;             // null for an API without routes
   std::vector<UpstreamChoice> upstreams;  // empty when the action needs none
   std::vector<std::string> parameters;    // names of the path's parameters
+  ShiftChoice shift = {};
   std::vector<MirrorChoice> mirrors = {};
 };
 

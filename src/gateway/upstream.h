@@ -116,6 +116,7 @@ class Upstream {
   const config::UpstreamTimeouts timeouts;
   const config::Health health;
   RetryRules retry;
+  const std::optional<config::Hedge> hedge;
   const telemetry::UpstreamMetrics metrics;
 
   /// A connection to it begins with a header that names its client: it is for that client alone.

@@ -37,8 +37,10 @@ std::shared_ptr<const Upstream> UpstreamCompiler::upstream(const config::Documen
                        .zone = target.zone});
   }
   UpstreamParts parts{.targets = std::move(targets), .load = targets_.load_of(name), .zone = zone};
-  auto made =
-      std::make_shared<const Upstream>(name, configured, std::move(parts), services_.metrics.upstream(name));
+  telemetry::UpstreamMetrics metrics = services_.metrics.upstream(name);
+  if (configured.adaptive_concurrency) metrics.concurrency_limit = services_.metrics.concurrency_limit(name);
+  if (configured.hedge) metrics.hedges = services_.metrics.hedges(name);
+  auto made = std::make_shared<const Upstream>(name, configured, std::move(parts), metrics);
   known = made;
   return made;
 }

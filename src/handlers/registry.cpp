@@ -17,7 +17,7 @@ std::expected<std::unique_ptr<const gateway::Handler>, std::string> Registry::bu
   if (action.upstreams.empty())
     return std::unexpected(
         "there is no `upstream`, `split`, `respond` or `redirect`, neither here nor on the API");
-  return std::make_unique<Proxy>(action.upstreams, action.mirrors);
+  return std::make_unique<Proxy>(action);
 }
 
 }  // namespace sluice::handlers

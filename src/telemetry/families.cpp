@@ -30,6 +30,7 @@ const std::vector<std::string_view> kAcmeResults = {"success", "failure"};
 const std::vector<std::string_view> kMirrorResults = {"answered", "failed", "full", "too_large",
                                                       "incomplete"};
 const std::vector<std::string_view> kStoreResults = {"ok", "timeout", "disconnected", "error"};
+const std::vector<std::string_view> kHedgeResults = {"won", "lost"};
 const std::vector<std::string_view> kStateWrites = {"done", "failed"};
 const std::vector<std::string_view> kHandshakes = {"full", "resumed"};
 
@@ -104,6 +105,29 @@ Families::Families(Registry& registry) : registry_(registry) {
                                     .help = "Targets taken out for a while for how their answers were.",
                                     .kind = kCounter,
                                     .labels = {"upstream"}});
+  shift_share_ = registry.add_family({.name = "sluice_shift_ratio",
+                                      .help = "Part of the requests that a shift has moved.",
+                                      .kind = kGauge,
+                                      .labels = {"api", "route"},
+                                      .max_series = kMaxSeries,
+                                      .unit = 1e-2});
+  shift_rollbacks_ = registry.add_family({.name = "sluice_shift_rollbacks_total",
+                                          .help = "Shifts that were given up.",
+                                          .kind = kCounter,
+                                          .labels = {"api", "route"},
+                                          .max_series = kMaxSeries});
+  hedges_ =
+      registry.add_family({.name = "sluice_hedges_total",
+                           .help = "Requests that a second target was asked beside the first, by whether "
+                                   "it won.",
+                           .kind = kCounter,
+                           .labels = {"upstream"},
+                           .fixed_label = "result",
+                           .fixed_values = kHedgeResults});
+  concurrency_limit_ = registry.add_family({.name = "sluice_upstream_concurrency_limit",
+                                            .help = "Requests at once, as adaptive_concurrency found it out.",
+                                            .kind = kGauge,
+                                            .labels = {"upstream"}});
   upstream_connections_ = registry.add_family({.name = "sluice_upstream_connections",
                                                .help = "Connections to targets.",
                                                .kind = kGauge,
@@ -271,6 +295,19 @@ Group<Counter, http::GrpcStatus> Families::grpc(std::string_view api, std::strin
 
 Gauge Families::target_healthy(std::string_view upstream, std::string_view target) {
   return {registry_.resolve(target_healthy_, {upstream, target})};
+}
+
+ShiftMetrics Families::shift(std::string_view api, std::string_view route) {
+  return {.percent = {registry_.resolve(shift_share_, {api, route})},
+          .rollbacks = {registry_.resolve(shift_rollbacks_, {api, route})}};
+}
+
+Group<Counter, HedgeResult> Families::hedges(std::string_view upstream) {
+  return {registry_.resolve(hedges_, {upstream})};
+}
+
+Gauge Families::concurrency_limit(std::string_view upstream) {
+  return {registry_.resolve(concurrency_limit_, {upstream})};
 }
 
 Counter Families::ejections(std::string_view upstream) { return {registry_.resolve(ejections_, {upstream})}; }

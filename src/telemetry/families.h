@@ -39,6 +39,8 @@ enum class UpstreamResult : uint8_t {
 constexpr UpstreamResult upstream_result(uint16_t status) {
   return static_cast<UpstreamResult>(code_class(status));
 }
+/// Whose answer was taken when a request was hedged.
+enum class HedgeResult : uint8_t { kWon, kLost };  // the second try
 /// How a connection or session of a stream ended.
 enum class StreamResult : uint8_t {
   kComplete,        // both sides had said all
@@ -70,6 +72,12 @@ struct StoreMetrics {
 /// What became of a copy of a request.
 enum class MirrorResult : uint8_t { kAnswered, kFailed, kFull, kTooLarge, kIncomplete };
 
+/// Of traffic that moves to another upstream.
+struct ShiftMetrics {
+  Gauge percent;  // of the requests that are there
+  Counter rollbacks;
+};
+
 /// A transaction of what survives the process.
 enum class StateWrite : uint8_t { kDone, kFailed };
 
@@ -89,6 +97,8 @@ struct UpstreamMetrics {
   Histogram seconds;                        // of a try, until the last byte of its answer
   Group<Gauge, PoolState> connections;
   Group<Counter, RetryReason> retries;
+  Group<Counter, HedgeResult> hedges = {};  // of those that hedge
+  Gauge concurrency_limit = {};             // of those that adapt
   Counter pool_full;  // a connection that could have been kept was closed, for so many were kept already
 };
 
@@ -120,6 +130,10 @@ class Families {
   /// What calls of gRPC that a route has taken ended with; for routes that have seen one.
   Group<Counter, http::GrpcStatus> grpc(std::string_view api, std::string_view route);
   UpstreamMetrics upstream(std::string_view upstream);
+  /// Of an upstream with `adaptive_concurrency`.
+  Gauge concurrency_limit(std::string_view upstream);
+  /// Of an upstream with `hedge`.
+  Group<Counter, HedgeResult> hedges(std::string_view upstream);
   /// 1 or 0.
   Gauge target_healthy(std::string_view upstream, std::string_view target);
   /// Of targets, for how their answers were.
@@ -140,6 +154,8 @@ class Families {
   /// Refusals that a dry run did not enforce: `sluice_refused_total{code="dry_run"}`.
   Counter dry_run() { return {registry_.resolve(refused_, {"dry_run"})}; }
   StoreMetrics store(std::string_view store);
+  /// `route` is empty for an API's.
+  ShiftMetrics shift(std::string_view api, std::string_view route);
   /// Copies of requests for an upstream.
   Group<Counter, MirrorResult> mirrored(std::string_view upstream);
   /// For `add_source`.
@@ -170,7 +186,8 @@ class Families {
       upstream_seconds_, upstream_connections_, retries_, limited_, waited_, store_requests_,
       store_connected_, mirrored_, limit_hits_, websockets_ended_, websocket_closes_, busy_ratio_,
       build_info_, io_backend_, stream_sessions_, stream_bytes_, stream_datagrams_, tls_handshakes_,
-      tls_failures_, certificate_expires_, ocsp_expires_, target_healthy_, ejections_, acme_orders_;
+      tls_failures_, certificate_expires_, ocsp_expires_, target_healthy_, ejections_, acme_orders_,
+      concurrency_limit_, hedges_, shift_share_, shift_rollbacks_;
   WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "gateway/balance/adaptive_limit.h"
 #include "gateway/balance/connection_budget.h"
 
 namespace sluice::gateway {
@@ -40,6 +41,9 @@ struct UpstreamBounds {
   std::optional<uint32_t> retries = std::nullopt;  // at once
   double retry_share = 0.2;                        // of the requests, at once
   BudgetBounds connections = {};
+  std::optional<AdaptiveLimit::Rules> adaptive = std::nullopt;
+
+  bool counts_requests() const { return requests > 0 || adaptive; }
 };
 
 class UpstreamLoad {
@@ -47,15 +51,29 @@ class UpstreamLoad {
   /// Retries that are always allowed at once, however few the requests (Envoy's min_retry_concurrency).
   static constexpr uint32_t kFreeRetries = 3;
 
-  /// A request wants to go there; false: it must not. Exact: never more than `bounds.requests` at once.
-  bool enter(size_t worker, const UpstreamBounds& bounds) {
-    if (bounds.requests > 0 && !take(bounded_, bounds.requests)) return false;
+  enum class Entry : uint8_t {
+    kIn,
+    kFull,        // as many as `bounds.requests`
+    kOverloaded,  // as many as it can answer in the usual time
+  };
+  /// A request wants to go there. Exact: never more than `bounds.requests` at once.
+  Entry enter(size_t worker, const UpstreamBounds& bounds) {
+    if (bounds.counts_requests()) {
+      uint32_t most = bounds.requests > 0 ? bounds.requests : UINT32_MAX;
+      Entry refusal = Entry::kFull;
+      if (bounds.adaptive)
+        if (uint32_t now = adaptive_.limit(*bounds.adaptive); now < most) {
+          most = now;
+          refusal = Entry::kOverloaded;
+        }
+      if (!take(bounded_, most)) return refusal;
+    }
     requests_.add(worker, 1);
-    return true;
+    return Entry::kIn;
   }
   /// `bounds` as at `enter`.
   void leave(size_t worker, const UpstreamBounds& bounds) {
-    if (bounds.requests > 0) bounded_.fetch_sub(1, std::memory_order_relaxed);
+    if (bounds.counts_requests()) bounded_.fetch_sub(1, std::memory_order_relaxed);
     requests_.add(worker, -1);
   }
 
@@ -68,6 +86,9 @@ class UpstreamLoad {
   }
   void leave_retry() { retries_.fetch_sub(1, std::memory_order_relaxed); }
 
+  AdaptiveLimit& adaptive() { return adaptive_; }
+  /// Those that a bound counts.
+  uint32_t bounded() const { return bounded_.load(std::memory_order_relaxed); }
   const std::shared_ptr<ConnectionBudget>& connections() const { return connections_; }
   int64_t requests() const { return requests_.sum(); }
   uint32_t retries() const { return retries_.load(std::memory_order_relaxed); }
@@ -84,6 +105,7 @@ class UpstreamLoad {
   const std::shared_ptr<ConnectionBudget> connections_ = std::make_shared<ConnectionBudget>();
   SharedCount requests_;
   alignas(64) std::atomic<uint32_t> bounded_{0};  // of those that have a bound
+  AdaptiveLimit adaptive_;
   alignas(64) std::atomic<uint32_t> retries_{0};
 };
 
@@ -91,9 +113,13 @@ class UpstreamLoad {
 class UpstreamPlace {
  public:
   UpstreamPlace(UpstreamLoad& load, const UpstreamBounds& bounds, size_t worker)
-      : load_(load.enter(worker, bounds) ? &load : nullptr), bounds_(bounds), worker_(worker) {}
+      : entry_(load.enter(worker, bounds)),
+        load_(entry_ == UpstreamLoad::Entry::kIn ? &load : nullptr),
+        bounds_(bounds),
+        worker_(worker) {}
   UpstreamPlace(UpstreamPlace&& other) noexcept
-      : load_(std::exchange(other.load_, nullptr)),
+      : entry_(other.entry_),
+        load_(std::exchange(other.load_, nullptr)),
         bounds_(other.bounds_),
         worker_(other.worker_),
         retries_(std::exchange(other.retries_, false)) {}
@@ -101,8 +127,9 @@ class UpstreamPlace {
     if (retries_) load_->leave_retry();
     if (load_) load_->leave(worker_, bounds_);
   }
-  /// False: there is none.
+  /// False: there is none, and `entry` says why.
   explicit operator bool() const { return load_ != nullptr; }
+  UpstreamLoad::Entry entry() const { return entry_; }
   /// Whether it may try again.
   bool may_retry() {
     retries_ = retries_ || load_->enter_retry(bounds_);
@@ -110,6 +137,7 @@ class UpstreamPlace {
   }
 
  private:
+  const UpstreamLoad::Entry entry_;
   UpstreamLoad* load_;
   const UpstreamBounds& bounds_;
   const size_t worker_;

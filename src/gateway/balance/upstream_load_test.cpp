@@ -11,11 +11,11 @@ namespace {
 TEST(UpstreamLoad, TakesAsManyRequestsAsAllowedAndNoMore) {
   UpstreamLoad load;
   UpstreamBounds bounds{.requests = 2, .retries = {}, .retry_share = 1};
-  EXPECT_TRUE(load.enter(0, bounds));
-  EXPECT_TRUE(load.enter(1, bounds));
-  EXPECT_FALSE(load.enter(2, bounds));
+  EXPECT_EQ(load.enter(0, bounds), UpstreamLoad::Entry::kIn);
+  EXPECT_EQ(load.enter(1, bounds), UpstreamLoad::Entry::kIn);
+  EXPECT_EQ(load.enter(2, bounds), UpstreamLoad::Entry::kFull);
   load.leave(0, bounds);
-  EXPECT_TRUE(load.enter(2, bounds));
+  EXPECT_EQ(load.enter(2, bounds), UpstreamLoad::Entry::kIn);
   EXPECT_EQ(load.requests(), 2);
 }
 
@@ -26,7 +26,7 @@ TEST(UpstreamLoad, IsExactWhoeverAsks) {
   std::vector<std::thread> threads;
   for (size_t number = 0; number < 4; ++number)
     threads.emplace_back([&, number] {
-      for (int i = 0; i < 1000; ++i) in += load.enter(number, bounds);
+      for (int i = 0; i < 1000; ++i) in += load.enter(number, bounds) == UpstreamLoad::Entry::kIn;
     });
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(in, 100);

@@ -305,6 +305,8 @@ std::string HealthMonitor::describe() const {
       json.begin_object();
       json.member("upstream", upstream.name);
       json.key("requests").integer(upstream.load().requests());
+      if (const auto& adaptive = upstream.bounds.adaptive)
+        json.key("concurrency_limit").integer(upstream.load().adaptive().limit(*adaptive));
       json.key("panic").boolean(upstream.balancer().view().panic);
       json.key("targets").begin_array();
     }

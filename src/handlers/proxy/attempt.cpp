@@ -108,13 +108,30 @@ void Attempt::begin() {
 
 void Attempt::await_head() {
   upload_done_ = true;
-  if (!head_received_)
-    exchange_.server.timer.begin(http::Phase::kUpstreamHead, upstream_.timeouts.response_head, token_);
+  if (head_received_) return;
+  Duration limit = upstream_.timeouts.response_head;
+  if (!own_answer_)
+    exchange_.server.timer.begin(http::Phase::kUpstreamHead, limit, token_);
+  else if (limit > Duration::zero())
+    own_deadline_.emplace(exchange_.loop(), exchange_.now() + limit, token_);
+}
+
+void Attempt::head_awaited() {
+  if (!own_answer_) exchange_.server.timer.end_phase();
+  own_deadline_.reset();
+  head_received_ = true;
+}
+
+void Attempt::win() {
+  if (!own_answer_) return;
+  exchange_.response = std::move(*own_answer_);
+  own_answer_.reset();
+  if (target_) exchange_.upstream.target = target_->authority;
 }
 
 io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
   if (!target_) co_return Failure{.result = UpstreamResult::kNoTarget, .refusal = kNoTarget, .sent = false};
-  exchange_.upstream.target = target_->authority;
+  if (!own_answer_) exchange_.upstream.target = target_->authority;
   if (upstream_.balancer().counts_requests()) {
     counted_ = true;
     target_->identity->load.enter();
@@ -134,14 +151,13 @@ io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
     await_head();
   }
   auto failure = co_await read_head();
-  exchange_.server.timer.end_phase();
-  head_received_ = true;
+  head_awaited();
   continue_token_.cancel(io::CancelReason::kShed);
   co_return failure;
 }
 
 io::Task<std::optional<Failure>> Attempt::read_head() {
-  http::Response& response = exchange_.response;
+  http::Response& response = answer();
   for (int interim = 0;; ++interim) {
     response = http::Response(exchange_.arena);
     auto head = co_await client_->read_head(response);
@@ -159,7 +175,7 @@ io::Task<std::optional<Failure>> Attempt::read_head() {
       if (wanted) co_await exchange_.server.send_informational(response);
       continue_token_.cancel(io::CancelReason::kShed);
     } else {
-      co_await exchange_.server.send_informational(response);
+      if (!own_answer_) co_await exchange_.server.send_informational(response);
     }
   }
 }
@@ -231,7 +247,8 @@ Failure Attempt::failure_of_cancellation() {
   Failure failure{.result = UpstreamResult::kCancelled, .refusal = kClientGone, .upstream_fault = false};
   http::ServerExchange& server = exchange_.server;
   if (token_.reason() == io::CancelReason::kDeadline) {
-    switch (server.timer.expired()) {
+    bool own = own_answer_ && !server.token.cancelled();
+    switch (own ? http::Phase::kUpstreamHead : server.timer.expired()) {
       case http::Phase::kUpload:
         if (source_stalled_) {
           const http::Error& late = http::kRequestTimeoutError;

@@ -11,6 +11,7 @@
 #include "http/client.h"
 #include "io/linked_token.h"
 #include "io/scope.h"
+#include "io/sleep.h"
 
 namespace sluice::handlers {
 
@@ -37,6 +38,15 @@ class Attempt {
   /// Sends the request and reads the head of the final response into the exchange's. `fresh`: not on a
   /// connection that has been used before. Interim responses are passed on.
   io::Task<std::optional<Failure>> run(bool fresh);
+  /// Before `run`: another attempt runs beside it, so that what belongs to the exchange is left alone until
+  /// `win`. Interim responses are not passed on.
+  void race() { own_answer_.emplace(exchange_.arena); }
+  /// The other one is taken: what waits here ends.
+  void abandon() { token_.cancel(io::CancelReason::kShed); }
+  /// This one is taken.
+  void win();
+  /// After `run` succeeded: the response, the exchange's unless it is in a race.
+  http::Response& answer() { return own_answer_ ? *own_answer_ : exchange_.response; }
   /// After `run` succeeded: the response's body; null when none comes.
   http::BodyReader* body() const { return body_; }
   const gateway::Target* target() const { return target_; }
@@ -75,6 +85,7 @@ class Attempt {
   Failure failure_of_cancellation();
   void begin();
   void await_head();
+  void head_awaited();
 
   gateway::Exchange& exchange_;
   const gateway::Upstream& upstream_;
@@ -86,7 +97,9 @@ class Attempt {
   io::TaskScope scope_;
   http::TransferWatch* upload_watch_ = nullptr;
   http::BodyReader* body_ = nullptr;
-  std::optional<http::Error> client_error_;  // the upload found the client's body wanting
+  std::optional<http::Response> own_answer_;  // in a race
+  std::optional<io::Deadline> own_deadline_;  // likewise, of its head
+  std::optional<http::Error> client_error_;   // the upload found the client's body wanting
   const bool is_call_;
   bool upload_began_ = false;
   bool upload_done_ = false;  // the whole request is out

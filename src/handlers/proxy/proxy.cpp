@@ -5,7 +5,9 @@
 #include "handlers/proxy/balance_key.h"
 #include "handlers/proxy/forwarding.h"
 #include "handlers/proxy/grpc_call.h"
+#include "handlers/proxy/hedge.h"
 #include "handlers/proxy/mirror.h"
+#include "handlers/proxy/observation.h"
 #include "handlers/proxy/websocket_tunnel.h"
 #include "http/cookie.h"
 #include "io/sleep.h"
@@ -18,6 +20,8 @@ using telemetry::RetryReason;
 using telemetry::UpstreamResult;
 
 constexpr gateway::Refusal kFull{503, "circuit_breaker_open", "The upstream has as many requests as it may."};
+constexpr gateway::Refusal kOverloaded{503, "upstream_overloaded",
+                                       "The upstream has as many requests as it can answer in time."};
 
 bool can_send_again(const Attempt& attempt, const GrpcCall* call) {
   return attempt.body_untouched() || (call && call->kept());
@@ -59,15 +63,6 @@ bool retries_status(const gateway::Exchange& exchange, const gateway::Upstream& 
   return std::find(statuses.begin(), statuses.end(), exchange.response.status) != statuses.end();
 }
 
-/// What a try tells of its target.
-void observe(gateway::Exchange& exchange, const gateway::Upstream& upstream, const gateway::Target& target,
-             const Failure* failure, Instant began) {
-  if (failure && (!failure->upstream_fault || failure->stale || failure->unprocessed)) return;
-  if (upstream.balancer().measures()) target.identity->load.measure(exchange.now() - began, exchange.now());
-  if (upstream.record(target, failure ? 0 : exchange.response.status))
-    exchange.worker.health().failing(target.identity);
-}
-
 /// Before the second retry and those after it: a random part of a time that doubles.
 io::Task<> back_off(gateway::Exchange& exchange, Duration most, uint32_t tries) {
   if (most <= Duration::zero()) co_return;
@@ -79,8 +74,8 @@ io::Task<> back_off(gateway::Exchange& exchange, Duration most, uint32_t tries) 
 
 }  // namespace
 
-Proxy::Proxy(std::vector<gateway::UpstreamChoice> choices, std::vector<gateway::MirrorChoice> mirrors)
-    : choices_(std::move(choices)), mirrors_(std::move(mirrors)) {
+Proxy::Proxy(const gateway::RouteAction& action)
+    : choices_(action.upstreams), shift_(action.shift), mirrors_(action.mirrors) {
   if (choices_.size() < 2) return;
   std::vector<uint32_t> weights;
   for (const gateway::UpstreamChoice& choice : choices_) weights.push_back(choice.weight);
@@ -92,8 +87,24 @@ const std::shared_ptr<const gateway::Upstream>& Proxy::choose() const {
   return choices_[schedule_[turn_.fetch_add(1, std::memory_order_relaxed) % schedule_.size()]].upstream;
 }
 
+bool Proxy::shifts(gateway::Exchange& exchange) const {
+  if (!shift_.upstream) return false;
+  bool shifted = shift_.state->takes_next(exchange.loop().random(), exchange.now());
+  if (int64_t moved = shift_.state->show(exchange.now()))
+    exchange.worker.metrics().add(shift_.metrics.percent, moved);
+  return shifted;
+}
+
+void Proxy::record_shifted(gateway::Exchange& exchange, uint16_t status, Instant began) const {
+  if (status == 499) return;  // nobody has waited for it
+  if (shift_.state->record(status, exchange.now() - began, exchange.now()))
+    exchange.worker.metrics().add(shift_.metrics.rollbacks);
+}
+
 io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
-  const std::shared_ptr<const gateway::Upstream>& chosen = choose();
+  const bool shifted = shifts(exchange);
+  const std::shared_ptr<const gateway::Upstream>& chosen = shifted ? shift_.upstream : choose();
+  const Instant chosen_at = exchange.now();
   const gateway::Upstream& upstream = *chosen;
   telemetry::WorkerMetrics& metrics = exchange.worker.metrics();
   exchange.upstream.upstream = upstream.name;
@@ -106,8 +117,10 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
   gateway::UpstreamPlace place(upstream.load(), upstream.bounds, exchange.worker.number());
   if (!place) {
     metrics.add(upstream.metrics.requests[UpstreamResult::kNoTarget]);
-    exchange.worker.count_limit("upstream_requests");
-    std::ignore = exchange.refuse(kFull);
+    bool full = place.entry() == gateway::UpstreamLoad::Entry::kFull;
+    exchange.worker.count_limit(full ? "upstream_requests" : "upstream_concurrency");
+    std::ignore = exchange.refuse(full ? kFull : kOverloaded);
+    if (shifted) record_shifted(exchange, 503, chosen_at);
     co_await exchange.respond();
     co_return;
   }
@@ -132,17 +145,27 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
   uint32_t tries = 0;     // that count
   gateway::TriedTargets tried;
   for (;;) {
-    const gateway::Target* target = upstream.choose({.random = exchange.loop().random(),
-                                                     .now = exchange.now(),
-                                                     .hash = hash,
-                                                     .tried = tried.size() > 0 ? &tried : nullptr,
-                                                     .preferred = before});
-    Attempt attempt(exchange, upstream, target, call != nullptr);
+    gateway::BalanceRequest choice{.random = exchange.loop().random(),
+                                   .now = exchange.now(),
+                                   .hash = hash,
+                                   .tried = tried.size() > 0 ? &tried : nullptr,
+                                   .preferred = before};
+    const gateway::Target* target = upstream.choose(choice);
+    Attempt first(exchange, upstream, target, call != nullptr);
     Instant began = exchange.now();
     ++tries;
     ++exchange.upstream.tries;
     if (call) call->begin_try();
-    auto failure = co_await attempt.run(forgiven);
+    std::unique_ptr<Hedge> hedge;
+    std::optional<Failure> failure;
+    if (target && !call && tries == 1 && Hedge::is_for(exchange, upstream)) {
+      hedge = std::make_unique<Hedge>(exchange, upstream, first);
+      failure = co_await hedge->run(forgiven, choice, place);
+      target = hedge->winner().target();
+    } else {
+      failure = co_await first.run(forgiven);
+    }
+    Attempt& attempt = hedge ? hedge->winner() : first;
     std::optional<RetryReason> retry;
     if (failure) {
       metrics.add(upstream.metrics.requests[failure->result]);
@@ -151,7 +174,10 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
       metrics.add(upstream.metrics.requests[telemetry::upstream_result(exchange.response.status)]);
       if (retries_status(exchange, upstream, attempt, call, tries)) retry = RetryReason::kStatus;
     }
-    if (target) observe(exchange, upstream, *target, failure ? &*failure : nullptr, began);
+    if (target)
+      observe(
+          exchange, upstream, *target,
+          {failure ? &*failure : nullptr, exchange.response.status, hedge ? hedge->winner_began() : began});
     // What was read of the body is gone, whether it was sent or not, unless it was kept.
     if (retry && !can_send_again(attempt, call)) retry.reset();
     if (retry && *retry != RetryReason::kStaleConnection && !place.may_retry()) {
@@ -169,11 +195,14 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
         --tries;
       }
       if (!failure || !failure->stale) tried.add(upstream.number_of(*target));
+      if (hedge && hedge->also_tried()) tried.add(upstream.number_of(*hedge->also_tried()));
       if (tried.size() == upstream.balancer().view().members.size()) tried.clear();
       if (tries > 1) co_await back_off(exchange, upstream.retry.backoff, tries);
       continue;
     }
 
+    if (shifted)
+      record_shifted(exchange, failure ? failure->refusal.status : exchange.response.status, chosen_at);
     auto prepare = [&] {
       prepare_response(exchange, exchange.response.version);
       if (!sticky || before == upstream.number_of(*target)) return;
