@@ -17,6 +17,8 @@ DEADLINE_MS = 1000
 POOL = 1024
 CROWD = 20_000  # or what descriptors allow: each may need one to the upstream too
 AT_MOST_LOST = 0.10
+# An upstream that is behind gets no connection for each client that waits.
+BOUNDS = ", circuit_breaker: { max_connections: 256, max_pending: 100000 }, timeouts: { connect: 1s }"
 
 
 class StatusPort(threading.Thread):
@@ -58,6 +60,7 @@ def one(load, server, **options):
 
 def one_round(server, load, seconds, crowd):
     server.real_time = False
+    server.bounds = BOUNDS
     fresh(server)
     peak = one(load, server, connections=POOL, sources=8, seconds=seconds / 2, warmup=1)
     twice = int(peak["rps"] * 2)

@@ -129,6 +129,7 @@ class Sluice(Server):
     name = "sluice"
     io = "io_uring"
     routes = ""  # extra lines below the API, for the reload measurement
+    bounds = ""  # more of the upstream, for the overload
 
     def __init__(self, world, way=PLAIN):
         super().__init__(world, way)
@@ -141,7 +142,7 @@ class Sluice(Server):
         tls = ", tls: { certificates: [bench] }" if self.way.tls else ""
         pair = f"{{ cert: {self.path(self.way.certificate)}.crt, key: {self.path(self.way.certificate)}.key }}"
         render(self.template("sluice.yaml.in"), self.path(f"{self.name}.yaml"),
-               {**self.values(), "IO": self.io, "STATUS": self.status_port, "ROUTES": self.routes, "CONSUMERS": self.keys.yaml,
+               {**self.values(), "IO": self.io, "STATUS": self.status_port, "ROUTES": self.routes, "BOUNDS": self.bounds, "CONSUMERS": self.keys.yaml,
                 "TLS": tls, "CERTIFICATES": f"certificates: {{ bench: {pair} }}" if tls else ""})
 
     def command(self):
