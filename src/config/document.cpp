@@ -55,7 +55,14 @@ const Struct<Retry>& Retry::schema() {
               "backoff", &Retry::backoff,
               "How long is waited at most before the second retry; twice as long before each after it. The "
               "first goes at once.")
-          .range(0ms, 1min);
+          .range(0ms, 1min)
+          .field("body", &Retry::body,
+                 "Bodies up to this size are kept until there is an answer, so that their requests can be tried "
+                 "again; `0` for none.")
+          .range(0, 1 << 20)
+          .field("idempotency_key", &Retry::idempotency_key,
+                 "The upstream knows requests again by their field `Idempotency-Key`: they are tried again "
+                 "whatever their method.");
   return schema;
 }
 

@@ -259,6 +259,8 @@ struct Retry {
                                  {RetryCondition::Kind::kReset, 0}};
   Percent budget{0.2};  // of the requests at once
   Duration backoff = std::chrono::milliseconds(25);
+  ByteSize body = kibibytes(64);
+  bool idempotency_key = false;
   static const Struct<Retry>& schema();
 };
 

@@ -71,7 +71,9 @@ Upstream::Upstream(std::string upstream_name, const config::Upstream& configured
            .statuses = {},
            .grpc_statuses = 0,
            .budget = configured.retry.budget.share,
-           .backoff = configured.retry.backoff};
+           .backoff = configured.retry.backoff,
+           .body = configured.retry.body.bytes,
+           .idempotency_key = configured.retry.idempotency_key};
   for (const config::RetryCondition& condition : configured.retry.on) {
     if (condition.kind == Kind::kConnectFailure) retry.on_connect_failure = true;
     if (condition.kind == Kind::kReset) retry.on_reset = true;

@@ -93,6 +93,8 @@ struct RetryRules {
   uint32_t grpc_statuses = 0;  // bit by http::GrpcStatus
   double budget = 0.2;         // of the requests at once
   Duration backoff{0};         // before the second retry, at most
+  size_t body = 0;             // of a request, that is kept for another try
+  bool idempotency_key = false;
 };
 
 /// What an upstream is, beside its configuration.
