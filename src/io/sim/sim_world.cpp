@@ -212,6 +212,18 @@ const Resolution* SimWorld::find_name(const std::string& name) const {
   return found == names_.end() ? nullptr : &found->second;
 }
 
+void SimWorld::set_service(const std::string& name, std::vector<ServiceRecord> records, Duration ttl) {
+  if (records.empty())
+    services_.erase(name);
+  else
+    services_[name] = {std::move(records), ttl};
+}
+
+const ServiceRecords* SimWorld::find_service(const std::string& name) const {
+  auto found = services_.find(name);
+  return found == services_.end() ? nullptr : &found->second;
+}
+
 uint32_t SimWorld::connection_number(const Stream& stream) {
   const auto* simulated = dynamic_cast<const SimStream*>(&stream);
   return simulated ? simulated->connection_number() : 0;
