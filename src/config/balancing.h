@@ -41,6 +41,7 @@ struct Balance {
   BalanceAlgorithm algorithm = BalanceAlgorithm::kRoundRobin;
   std::optional<HashBalance> hash;
   std::optional<StickyBalance> sticky;  // before the others
+  uint32_t subset = 0;                  // how many targets of a priority are used; 0: all
   static const Struct<Balance>& schema();
   BalanceAlgorithm chosen() const { return hash ? BalanceAlgorithm::kHash : algorithm; }
 };

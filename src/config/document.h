@@ -130,6 +130,12 @@ struct Metrics {
   static const Struct<Metrics>& schema();
 };
 
+struct Dns {
+  std::vector<Address> servers;  // empty: the system's
+  friend bool operator==(const Dns&, const Dns&) = default;
+  static const Struct<Dns>& schema();
+};
+
 struct Gateway {
   std::vector<Listener> listen{
       {.name = "default", .address = {.host = "0.0.0.0", .port = 8080}, .origin = {}}};
@@ -139,6 +145,8 @@ struct Gateway {
   Status status;
   std::vector<IpPrefix> trusted_proxies;
   std::string zone;  // where this gateway stands; empty: zones are not told apart
+  std::string node;  // this gateway's name; empty: the host's
+  Dns dns;
   GatewayLimits limits;
   GatewayTimeouts timeouts;
   Drain drain;

@@ -169,6 +169,10 @@ class Validator {
         std::ranges::none_of(upstream.targets, [](const Target& target) { return target.url.tls(); }))
       diagnostics_.warning(tls, "unused-tls", "no target of this upstream is `https://`");
     if (upstream.targets.empty()) return;
+    constexpr int kMostServices = 16;
+    if (std::ranges::count_if(upstream.targets, [](const Target& target) { return target.url.service; }) >
+        kMostServices)
+      error(member_or(node, "targets"), "too-many-items", "there are at most 16 services");
     if (std::ranges::all_of(upstream.targets, [](const Target& target) { return target.weight == 0; }))
       error(member_or(node, "targets"), "no-weight", "no target takes requests: all weights are 0");
   }

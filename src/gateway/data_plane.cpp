@@ -13,6 +13,8 @@ namespace log = telemetry::log;
 
 /// How long a start or a reload waits for names: requests that come before their target has an address fail.
 constexpr Duration kNamesTime = std::chrono::seconds(2);
+/// How often workers look for pools of targets that DNS does not list any more.
+constexpr Duration kSweepTime = std::chrono::seconds(10);
 /// After the drain's time is over: how long cancelled exchanges have to give back what they hold.
 constexpr Duration kCancelTime = std::chrono::seconds(3);
 
@@ -35,11 +37,16 @@ DataPlane::DataPlane(io::Loop& loop, Services& services, io::Resolver& resolver,
                      telemetry::WorkerMetrics& metrics)
     : loop_(loop),
       services_(services),
+      targets_(targets),
       metrics_(metrics),
       names_(loop, resolver, targets, services.epochs),
       ocsp_(loop, resolver),
       acme_(loop, resolver, services.challenges, services.metrics, metrics),
       health_(loop, services.epochs, services.metrics, metrics),
+      discovery_(loop, resolver, targets, names_, services.metrics, metrics,
+                 [this](const Upstream& upstream, TargetList found) {
+                   health_.replace_targets(upstream, std::move(found));
+                 }),
       status_(loop, StatusServer::Source{.ready = [this] { return ready(); },
                                          .revision = [this] { return snapshot_->revision; },
                                          .metrics = [this] { return services_.registry.scrape(); },
@@ -77,6 +84,7 @@ void DataPlane::start(Hosts workers, std::move_only_function<void(Outcome)> star
   workers_ = std::move(workers);
   running_ = workers_.size();
   started_ = std::move(started);
+  discovery_.follow(snapshot_->upstreams);
   names_.refresh();
   health_.follow(*snapshot_);
 
@@ -98,8 +106,14 @@ void DataPlane::start(Hosts workers, std::move_only_function<void(Outcome)> star
 }
 
 io::Task<> DataPlane::await_names(std::function<void(Outcome)> then) {
-  co_await names_.first_answers(kNamesTime);
+  co_await first_answers();
   then({});
+}
+
+io::Task<> DataPlane::first_answers() {
+  Instant until = loop_.now() + kNamesTime;
+  co_await discovery_.first_answers(kNamesTime);
+  co_await names_.first_answers(std::max<Duration>(until - loop_.now(), {}));
 }
 
 /// What nobody else does from time to time: memory that readers have left behind.
@@ -110,8 +124,18 @@ io::Task<> DataPlane::keep_house() {
     services_.credentials.collect();
     names_.collect();
     health_.collect();
+    sweep_targets();
     look_after_tls();
   }
+}
+
+/// Without a reload nobody else notices that a target is gone: its pools close once they are idle, and so its
+/// name is asked for no more.
+void DataPlane::sweep_targets() {
+  if (stopping_ || discovery_.idle() || loop_.now() < next_sweep_) return;
+  next_sweep_ = loop_.now() + kSweepTime;
+  targets_.forget_unused();
+  for (auto& worker : workers_) worker->post([](Worker& each) { each.forget_unused_pools(); });
 }
 
 /// Ticket keys that are due, and how long certificates last.
@@ -139,8 +163,9 @@ void DataPlane::look_after_tls() {
 }
 
 io::Task<DataPlane::Outcome> DataPlane::prepare(const Compiled& next) {
+  discovery_.follow(next.change.next->upstreams);
   names_.refresh();
-  co_await names_.first_answers(kNamesTime);
+  co_await first_answers();
   Outcome opened = open_state(next);
   if (!opened) co_return opened;
   // Whether new addresses can be had is known before anything changes. Those that we listen on already are
@@ -203,11 +228,13 @@ io::Task<bool> DataPlane::shut_down(Duration delay, Duration timeout) {
     if (late) co_return false;
   }
   house_token_.cancel(io::CancelReason::kDrain);
+  discovery_.stop();
   names_.stop();
   ocsp_.stop();
   acme_.stop();
   health_.stop();
   co_await scope_.join();
+  co_await discovery_.join();
   co_await names_.join();
   co_await ocsp_.join();
   co_await acme_.join();

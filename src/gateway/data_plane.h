@@ -11,6 +11,7 @@
 
 #include "gateway/acme/manager.h"
 #include "gateway/compiler.h"
+#include "gateway/discovery.h"
 #include "gateway/health/health_monitor.h"
 #include "gateway/names.h"
 #include "gateway/ocsp_fetcher.h"
@@ -73,6 +74,8 @@ class DataPlane {
 
  private:
   io::Task<> await_names(std::function<void(Outcome)> then);
+  io::Task<> first_answers();
+  void sweep_targets();
   io::Task<> keep_house();
   void look_after_tls();
   void activate_credentials(CompiledCredentials credentials);
@@ -80,16 +83,19 @@ class DataPlane {
 
   io::Loop& loop_;
   Services& services_;
+  TargetRegistry& targets_;
   telemetry::WorkerMetrics& metrics_;
   Names names_;
   OcspFetcher ocsp_;
   acme::Manager acme_;
   HealthMonitor health_;
+  Discovery discovery_;
   StatusServer status_;
   std::shared_ptr<const Snapshot> snapshot_;
   Hosts workers_;
   size_t running_ = 0;
   Instant next_ticket_rotation_ = kNever;
+  Instant next_sweep_{};
   bool ready_ = false;
   bool stopping_ = false;
   std::move_only_function<void(Outcome)> started_;

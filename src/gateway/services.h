@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "gateway/acme/challenges.h"
 #include "gateway/connection_limits.h"
@@ -46,6 +47,7 @@ struct Services {
   acme::Challenges challenges;
   HealthReports health;
   std::atomic<size_t> workers{0};  // made so far
+  std::string node;                // the host's name; set before the first configuration
   std::shared_ptr<SlotAllocator> plan_slots = std::make_shared<SlotAllocator>();
 };
 

@@ -122,8 +122,10 @@ void Worker::publish(const SnapshotChange& change) {
   snapshot_ = change.next;
   pins_.retire(change.retired);
   redis_.forget_unused();
-  pools_.forget_unused();
+  forget_unused_pools();
 }
+
+void Worker::forget_unused_pools() { pools_.forget_unused(); }
 
 void Worker::drain() {
   for (auto& listening : listening_) listening->token.cancel(io::CancelReason::kDrain);

@@ -44,6 +44,8 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   std::expected<void, std::string> listen();
   /// New requests see the new snapshot; those in hand go on with the plan that they began with.
   void publish(const SnapshotChange& change);
+  /// Of targets that nobody names any more.
+  void forget_unused_pools();
   /// Connections say goodbye: no more are accepted, idle ones end, the others end with their response.
   void drain();
   /// Ends what is left.

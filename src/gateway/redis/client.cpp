@@ -57,8 +57,7 @@ io::Task<RedisClient::Answer> RedisClient::ask(std::string command, io::CancelTo
 /// One connection from its beginning to its end.
 io::Task<> RedisClient::run() {
   const Upstream& upstream = *store_->upstream;
-  const Target& target = upstream.targets.front();
-  ConnectionPool& pool = pools_.of(target, upstream);
+  ConnectionPool& pool = pools_.of(*upstream.view().targets.front(), upstream);
   token_ = std::make_unique<io::CancelToken>();
   auto connection =
       co_await pool.connect(*token_, upstream.timeouts.connect, ConnectionPool::Wish{.opaque = true});

@@ -131,7 +131,7 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
   std::optional<uint16_t> before;  // the target that the client had
   if (sticky)
     if (auto value = http::find_cookie(exchange.request.fields, sticky->cookie()))
-      before = sticky->target_of(*value);
+      before = upstream.target_of_cookie(*value);
   prepare_request(exchange);
   std::optional<Mirroring> mirroring;
   if (!mirrors_.empty() && exchange.server.upgrade.empty()) {
@@ -150,7 +150,7 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
                                    .hash = hash,
                                    .tried = tried.size() > 0 ? &tried : nullptr,
                                    .preferred = before};
-    const gateway::Target* target = upstream.choose(choice);
+    gateway::TargetPointer target = upstream.choose(choice);
     Attempt first(exchange, upstream, target, call != nullptr);
     Instant began = exchange.now();
     ++tries;
@@ -194,9 +194,9 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
         forgiven = true;
         --tries;
       }
-      if (!failure || !failure->stale) tried.add(upstream.number_of(*target));
-      if (hedge && hedge->also_tried()) tried.add(upstream.number_of(*hedge->also_tried()));
-      if (tried.size() == upstream.balancer().view().members.size()) tried.clear();
+      if (!failure || !failure->stale) tried.add(target->number);
+      if (hedge && hedge->also_tried()) tried.add(hedge->also_tried()->number);
+      if (tried.size() >= upstream.view().members.size()) tried.clear();
       if (tries > 1) co_await back_off(exchange, upstream.retry.backoff, tries);
       continue;
     }
@@ -205,10 +205,10 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
       record_shifted(exchange, failure ? failure->refusal.status : exchange.response.status, chosen_at);
     auto prepare = [&] {
       prepare_response(exchange, exchange.response.version);
-      if (!sticky || before == upstream.number_of(*target)) return;
+      if (!sticky || before == target->number) return;
       bool secure = exchange.server.security != nullptr;
       exchange.response.fields.add(http::FieldName::kSetCookie,
-                                   sticky->set_cookie(upstream.number_of(*target), secure, exchange.arena));
+                                   sticky->set_cookie(target->cookie, secure, exchange.arena));
     };
     if (!failure && exchange.response.status == 101) {
       prepare();
