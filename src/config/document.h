@@ -282,9 +282,30 @@ struct Upstream {
 
 // --- stores that several gateways share ---
 
+struct RedisSentinel {
+  std::string master;  // as the sentinels name it
+  std::vector<RedisAddress> addresses;
+  std::string user;  // of the sentinels themselves; empty: `default`
+  std::string password;
+  std::optional<UpstreamTls> tls;  // absent: in the clear
+  Origin origin;
+  static const Struct<RedisSentinel>& schema();
+};
+
+struct RedisCluster {
+  std::vector<RedisAddress> addresses;  // of some of its nodes
+  Origin origin;
+  static const Struct<RedisCluster>& schema();
+};
+
 struct RedisStore {
-  RedisUrl url;
-  UpstreamTls tls;
+  std::optional<RedisUrl> url;  // one of these three
+  std::optional<RedisSentinel> sentinel;
+  std::optional<RedisCluster> cluster;
+  std::string user;  // not beside `url`, which has these three itself
+  std::string password;
+  uint32_t database = 0;
+  std::optional<UpstreamTls> tls;
   Duration timeout = std::chrono::milliseconds(5);
   Duration connect_timeout = std::chrono::seconds(1);
   Origin origin;

@@ -157,9 +157,11 @@ class Validator {
 
   void check_redis(const RedisStore& store, const Node& node) {
     const Node& tls = member_or(node, "tls");
-    check_client_tls(store.tls, tls);
-    if (node.find("tls") && !store.url.tls)
+    if (store.tls) check_client_tls(*store.tls, tls);
+    if (store.tls && store.url && !store.url->tls)
       diagnostics_.warning(tls, "unused-tls", "this store is not `rediss://`");
+    if (store.sentinel && store.sentinel->tls)
+      check_client_tls(*store.sentinel->tls, member_or(member_or(node, "sentinel"), "tls"));
   }
 
   void check_upstream(const Upstream& upstream, const Node& node) {

@@ -49,6 +49,7 @@ DataPlane::DataPlane(io::Loop& loop, Services& services, io::Resolver& resolver,
                                                metrics_.add(services_.metrics.limit_hits()[limit]);
                                              }}) {
   services.health.receive_on(loop, [this](const auto& target) { health_.report_failing(target); });
+  targets.observe_names([this] { loop_.post([this] { names_.refresh(); }); });
 }
 
 void DataPlane::activate_credentials(CompiledCredentials credentials) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -57,6 +58,7 @@ class TargetIdentity {
   TargetLoad load;
   TargetOutcomes outcomes;
   TargetHealth health;
+  std::atomic<long> pools{0};  // of workers; each has a reference to this
 
   /// Null until the name is resolved. A worker reads it while it is online (see EpochReader) and copies what
   /// it needs.
@@ -165,7 +167,15 @@ class TargetRegistry {
   /// Identities whose host is a name, alive now.
   std::vector<std::shared_ptr<TargetIdentity>> names();
 
+  /// Who resolves names; told on any thread. Before the first worker.
+  void observe_names(std::function<void()> observer) { observer_ = std::move(observer); }
+  /// A worker has made an identity that no configuration has: its name is to be resolved.
+  void resolve_soon() {
+    if (observer_) observer_();
+  }
+
  private:
+  std::function<void()> observer_;
   std::mutex mutex_;
   std::shared_ptr<SlotAllocator> slots_ = std::make_shared<SlotAllocator>();
   std::map<std::string, std::weak_ptr<TargetIdentity>> identities_;  // by upstream, authority and TLS

@@ -52,23 +52,59 @@ std::shared_ptr<const RedisStore> UpstreamCompiler::redis(const config::Document
                                                           config::Diagnostics& diagnostics) {
   // Connected to as to any upstream; no upstream of the document can have this name.
   config::Upstream connected;
-  config::Target& target = connected.targets.emplace_back();
-  target.url.host = configured.url.host;
-  target.url.port = configured.url.port;
-  target.url.scheme = configured.url.tls ? config::TargetScheme::kHttps : config::TargetScheme::kTcp;
-  connected.tls = configured.tls;
   connected.timeouts.connect = configured.connect_timeout;
+  auto add = [&](const auto& place, bool tls) {
+    config::Target& target = connected.targets.emplace_back();
+    target.url.host = place.host;
+    target.url.port = place.port;
+    target.url.scheme = tls ? config::TargetScheme::kHttps : config::TargetScheme::kTcp;
+  };
+  // How servers are spoken to that are not in the document.
+  config::Upstream found;
+  if (configured.tls) found.tls = *configured.tls;
+  connected.tls = found.tls;
+  if (configured.url) {
+    add(*configured.url, configured.url->tls);
+  } else if (configured.sentinel) {
+    connected.tls = configured.sentinel->tls.value_or(config::UpstreamTls());
+    for (const auto& place : configured.sentinel->addresses) add(place, configured.sentinel->tls.has_value());
+  } else {
+    for (const auto& place : configured.cluster->addresses) add(place, configured.tls.has_value());
+  }
   auto way = upstream(document, "redis:" + name, connected, digest, diagnostics);
+  TargetTls node_tls;
+  if (configured.tls && !configured.url) {
+    ContentDigest tls_digest;
+    node_tls.context = tls_.upstream(document, found, tls_digest, diagnostics);
+    node_tls.server_name = found.tls.sni;
+    node_tls.key = fmt::format("{:x}.{:x}", tls_digest.high, tls_digest.low);
+    digest = combine(digest, tls_digest);
+  }
   digest = combine(digest, digest_of_struct(configured));
   std::weak_ptr<const RedisStore>& known = known_stores_[digest];
   if (auto store = known.lock()) return store;
-  auto made = std::make_shared<const RedisStore>(RedisStore{.name = name,
-                                                            .upstream = std::move(way),
-                                                            .user = configured.url.user,
-                                                            .password = configured.url.password,
-                                                            .database = configured.url.database,
-                                                            .timeout = configured.timeout,
-                                                            .metrics = services_.metrics.store(name)});
+  using Topology = RedisStore::Topology;
+  RedisStore store{.name = name,
+                   .upstream = std::move(way),
+                   .login = {configured.user, configured.password},
+                   .database = configured.database,
+                   .master = {},
+                   .sentinel_login = {},
+                   .node_tls = std::move(node_tls),
+                   .targets = targets_,
+                   .timeout = configured.timeout,
+                   .metrics = services_.metrics.store(name)};
+  if (configured.url) {
+    store.login = {configured.url->user, configured.url->password};
+    store.database = configured.url->database;
+  } else if (configured.sentinel) {
+    store.topology = Topology::kSentinel;
+    store.master = configured.sentinel->master;
+    store.sentinel_login = {configured.sentinel->user, configured.sentinel->password};
+  } else {
+    store.topology = Topology::kCluster;
+  }
+  auto made = std::make_shared<const RedisStore>(std::move(store));
   known = made;
   return made;
 }
