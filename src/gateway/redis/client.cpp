@@ -4,6 +4,7 @@ namespace sluice::gateway {
 
 RedisClient::RedisClient(const RedisEnvironment& environment, std::shared_ptr<const RedisStore> store)
     : metrics_(environment.metrics), loop_(environment.loop), store_(std::move(store)) {
+  store_->clients->fetch_add(1, std::memory_order_relaxed);
   if (store_->topology == RedisStore::Topology::kCluster)
     cluster_ = std::make_unique<RedisCluster>(environment, *store_);
   else
@@ -47,17 +48,25 @@ RedisClient& RedisClients::of(const std::shared_ptr<const RedisStore>& store) {
 }
 
 void RedisClients::forget_unused() {
-  std::erase_if(clients_, [](const auto& each) {
-    RedisClient& client = *each.second;
-    if (client.store().use_count() > 1) return false;
-    client.close();
-    return client.is_idle();
-  });
+  for (auto each = clients_.begin(); each != clients_.end();) {
+    if (!each->second->forgotten()) {
+      ++each;
+      continue;
+    }
+    each->second->close();
+    closed_.push_back(std::move(each->second));
+    each = clients_.erase(each);
+  }
+  std::erase_if(closed_, [](const auto& client) { return client->is_idle(); });
 }
 
 io::Task<> RedisClients::close() {
-  for (auto& [store, client] : clients_) client->close();
-  for (auto& [store, client] : clients_) co_await client->join();
+  for (auto& [store, client] : clients_) {
+    client->close();
+    closed_.push_back(std::move(client));
+  }
+  clients_.clear();
+  for (auto& client : closed_) co_await client->join();
 }
 
 }  // namespace sluice::gateway

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "gateway/redis/cluster.h"
 #include "gateway/redis/connection.h"
@@ -14,11 +15,15 @@ namespace sluice::gateway {
 class RedisClient {
  public:
   RedisClient(const RedisEnvironment& environment, std::shared_ptr<const RedisStore> store);
+  RedisClient(const RedisClient&) = delete;
+  RedisClient& operator=(const RedisClient&) = delete;
+  ~RedisClient() { store_->clients->fetch_sub(1, std::memory_order_relaxed); }
 
   /// Sends `command` (see `redis_command`), whose keys are all where `key` is, and waits for its reply, no
   /// longer than the store's timeout. `key` lives until it returns.
   io::Task<RedisAnswer> ask(std::string_view key, std::string command, io::CancelToken& token);
-  const std::shared_ptr<const RedisStore>& store() const { return store_; }
+  /// Nobody knows the store any more but clients of it, here and at other workers.
+  bool forgotten() const { return store_.use_count() <= store_->clients->load(std::memory_order_relaxed); }
 
   void close();
   bool is_idle() const;
@@ -46,6 +51,7 @@ class RedisClients {
  private:
   const RedisEnvironment environment_;
   std::unordered_map<const RedisStore*, std::unique_ptr<RedisClient>> clients_;
+  std::vector<std::unique_ptr<RedisClient>> closed_;  // destroyed once they are idle
 };
 
 }  // namespace sluice::gateway

@@ -2,6 +2,7 @@
 // sentinels name, or the nodes of a cluster.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -35,6 +36,8 @@ struct RedisStore {
   TargetRegistry& targets;
   Duration timeout{};  // of a command
   telemetry::StoreMetrics metrics;
+  /// Of workers; each has a reference to this.
+  std::unique_ptr<std::atomic<long>> clients = std::make_unique<std::atomic<long>>(0);
 
   /// A server that sentinels or nodes have named; its name, if it has one, is resolved from now on.
   Target node(const config::RedisAddress& address) const;
