@@ -67,12 +67,22 @@ class DataPlane {
   void refuse(std::string_view why);
 
   bool stopping() const { return stopping_; }
-  /// Says that it stops, and after `delay` drains; what has not ended after `timeout` is cancelled. False:
-  /// some exchanges did not end even then. Once.
-  io::Task<bool> shut_down(Duration delay, Duration timeout);
+  struct Ending {
+    Duration delay{};          // between saying that it stops and the drain
+    Duration timeout{};        // what has not ended then is cancelled
+    bool handed_over = false;  // another process listens on the same sockets, and answers for the gateway
+  };
+  /// Says that it stops, and drains. False: some exchanges did not end even when they were cancelled. Once.
+  io::Task<bool> shut_down(Ending ending);
+
+  /// Descriptors of every socket that is listened on, each worker's in turn, for a successor; they are the
+  /// caller's.
+  io::Task<std::expected<std::vector<int>, std::string>> duplicate_sockets();
 
  private:
   io::Task<> await_names(std::function<void(Outcome)> then);
+  io::Task<> take_over(std::function<void(Outcome)> arrived);
+  void listen(const std::function<void(Outcome)>& arrived);
   io::Task<> keep_house();
   void look_after_tls();
   void activate_credentials(CompiledCredentials credentials);
@@ -90,8 +100,10 @@ class DataPlane {
   Hosts workers_;
   size_t running_ = 0;
   Instant next_ticket_rotation_ = kNever;
+  bool status_waits_ = false;  // a predecessor answers at its address until we are ready
   bool ready_ = false;
   bool stopping_ = false;
+  bool handed_over_ = false;
   std::move_only_function<void(Outcome)> started_;
   io::CancelToken house_token_;
   io::CancelToken drain_token_;  // cancelled when every worker has ended

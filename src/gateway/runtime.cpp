@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "config/document_types.h"
+#include "gateway/handover/service_manager.h"
 #include "gateway/worker_thread.h"
 #include "io/cares/cares_resolver.h"
 #include "telemetry/process_log.h"
@@ -99,6 +100,11 @@ int Runtime::run() {
   resolver_ = std::make_unique<io::CaresResolver>(loop_, io::CaresResolver::Options{});
   plane_ = std::make_unique<DataPlane>(loop_, *services_, *resolver_, compiler_->targets(), *metrics_);
 
+  auto inherited = services_->inherited.take_from_environment();
+  if (!inherited) {
+    log::error("what a predecessor has left cannot be used: {}", inherited.error());
+    return 1;
+  }
   run_signal_thread();
   // Not before signals are blocked: its threads must not get them.
   offload_.emplace(1, kMostJobs);
@@ -202,6 +208,7 @@ DataPlane::Hosts Runtime::make_workers(std::vector<std::unique_ptr<io::SystemLoo
     workers.push_back(std::move(worker));
   }
   workers_ = workers.size();
+  services_->inherited.divide_among(workers_);
   return workers;
 }
 
@@ -216,6 +223,9 @@ void Runtime::announce() {
   }
   log::info("ready: revision {}, {} workers, io {}, status on {}", snapshot.revision, workers_,
             io::backend_name(io_.backend), plane_->status().address().text());
+  // After a handover the predecessor tells: the service manager listens to the main process alone.
+  if (!services_->inherited.any()) handover::tell_service_manager("READY=1");
+  services_->inherited.report_ready();
   if (options_.on_ready) options_.on_ready();
 }
 
@@ -257,6 +267,8 @@ io::Task<> Runtime::try_reload(Loaded loaded) {
     co_return;
   }
   auto prepared = co_await plane_->prepare(*loaded.compiled);
+  // A successor has the sockets that were listened on when it was started, no others.
+  while (handing_over_) co_await handover_ended_.wait_anyway();
   if (plane_->stopping()) co_return;
   if (!prepared) {
     plane_->refuse(prepared.error());

@@ -7,6 +7,7 @@
 
 #include "gateway/acme/challenges.h"
 #include "gateway/connection_limits.h"
+#include "gateway/handover/inherited_sockets.h"
 #include "gateway/health/health_reports.h"
 #include "gateway/plan.h"
 #include "store/credentials.h"
@@ -45,6 +46,7 @@ struct Services {
   store::CredentialTable credentials;
   acme::Challenges challenges;
   HealthReports health;
+  handover::InheritedSockets inherited;
   std::atomic<size_t> workers{0};  // made so far
   std::shared_ptr<SlotAllocator> plan_slots = std::make_shared<SlotAllocator>();
 };

@@ -169,7 +169,7 @@ void SimGateway::shut_down(Duration timeout) {
 }
 
 io::Task<> SimGateway::drain(Duration timeout) {
-  bool all = co_await plane_->shut_down({}, timeout);
+  bool all = co_await plane_->shut_down({.timeout = timeout});
   if (!all) violations_.add(Invariant::kNoEndlessWait, "some exchanges did not end when they were cancelled");
   ended_ = all;
 }

@@ -203,6 +203,7 @@ DatagramRelay::DatagramRelay(Worker& worker, std::unique_ptr<io::DatagramSocket>
     : worker_(worker),
       socket_(std::move(socket)),
       settings_(settings),
+      token_(token),
       sessions_(0, Hash{worker.loop().random().next()}) {
   bind(token);
   socket_->bind(socket_token_);
@@ -213,7 +214,9 @@ DatagramRelay::~DatagramRelay() { unbind(); }
 void DatagramRelay::on_cancel() {
   draining_ = true;
   for (auto& [client, session] : sessions_) session->drain();
-  if (sessions_.empty()) socket_token_.cancel(io::CancelReason::kDrain);
+  // What a successor reads from the same socket is its own; answers that are under way still leave by it.
+  if (sessions_.empty() || token_.reason() == io::CancelReason::kHandedOver)
+    socket_token_.cancel(io::CancelReason::kDrain);
 }
 
 io::Task<> DatagramRelay::run() {

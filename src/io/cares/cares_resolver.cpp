@@ -117,7 +117,7 @@ class CaresResolver::Channel final : private Timer {
  private:
   struct Socket final : EpollTarget {
     Socket(Channel& owner, ares_socket_t number) : channel(owner), descriptor(number) {}
-    ~Socket() { channel.loop_.forget(*this); }
+    ~Socket() { channel.loop_.forget(descriptor, *this); }
     void on_events(uint32_t) override { channel.process(descriptor); }
     Channel& channel;
     ares_socket_t descriptor;
