@@ -198,7 +198,9 @@ void HealthMonitor::return_to_use(Watched& watched) {
   TargetHealth& health = watched.target->identity->health;
   health.ejected = false;
   health.healthy_since = loop_.now();
+  // What was on its way when it was ejected has failed since, and says nothing of how it is now.
   watched.target->identity->outcomes.take();
+  watched.target->identity->outcomes.forgive();
   if (!health.failing) watched.why.clear();
   log::info("upstream {}: target {} is tried again", watched.upstream->name, watched.target->authority);
   show(watched);
