@@ -6,6 +6,7 @@
 #include "inspect.h"
 #include "io/sim/sim_resolver.h"
 #include "tls.h"
+#include "traffic_world.h"
 
 namespace sluice::sim {
 
@@ -426,6 +427,7 @@ RunResult run_seed(const RunOptions& options) {
   if (!result.violations.empty()) std::ignore = run.release();
   run.reset();
   if (options.seed % kHttp2Every == 0 && result.violations.empty()) run_http2_world(options, result);
+  if (options.seed % kTrafficEvery == 1 && result.violations.empty()) run_traffic_world(options, result);
   return result;
 }
 

@@ -147,6 +147,11 @@ bool SimWorld::strikes(FaultKind kind) {
   return chance > 0 && random_.below(1'000'000) < chance;
 }
 
+void SimWorld::end_faults() {
+  options_.faults = {};
+  world_faults_.clear();
+}
+
 Duration SimWorld::drawn_time(FaultKind kind) {
   auto bound = static_cast<uint64_t>(nanoseconds(options_.faults[kind].up_to));
   return Duration(static_cast<int64_t>(random_.below(bound + 1)));

@@ -69,6 +69,9 @@ class SimWorld {
   /// Null: there is no such name.
   const Resolution* find_name(const std::string& name) const;
 
+  /// Nothing goes wrong from now on, but for what has struck already.
+  void end_faults();
+
   /// Faults of `kind` that have struck so far.
   uint64_t drawn(FaultKind kind) const { return fault_log_.drawn(kind); }
   const FaultLog& fault_log() const { return fault_log_; }
