@@ -62,8 +62,12 @@ TrafficDocument TrafficDocument::draw(Random& random) {
     several.limits.push_back(LimitRule::draw(random, static_cast<Kind>(random.below(3))));
   document.limits.push_back(several);
   LimitPlace both{"both", several.limits, draw_cost()};
+  if (random.below(2) == 0) both.limits.back().period *= 3;  // so that the last one is the tightest
   both.limits.insert(both.limits.begin() + static_cast<ptrdiff_t>(random.below(count + 1)),
                      LimitRule::draw(random, Kind::kQuota));
+  // So large that the rates beside it refuse first, most of the time; or made durable in larger parts.
+  for (LimitRule& rule : both.limits)
+    if (rule.kind == Kind::kQuota) rule.count += random.below(2) ? random.below(30) : 300 + random.below(600);
   document.limits.push_back(both);
   document.throttles = {draw_throttle(random, false), draw_throttle(random, true)};
   document.pool = TrafficPool::draw(random);

@@ -30,12 +30,12 @@ TrafficHealth TrafficHealth::draw(Random& random) {
                            .unhealthy = 1 + static_cast<uint32_t>(random.below(3))};
   }
   if (!chance(3)) {
-    health.passive = Passive{.failures = 1 + static_cast<uint32_t>(random.below(3)),
-                             .eject_for = std::chrono::milliseconds(600 + random.below(1000)),
-                             .all = chance(2),
+    health.passive = Passive{.failures = chance(2) ? 1 : 1 + static_cast<uint32_t>(random.below(3)),
+                             .eject_for = std::chrono::milliseconds(600 + random.below(600)),
+                             .all = !chance(3),
                              .error_rate = chance(4)};
   }
-  health.panic = chance(4);
+  health.panic = chance(6);
   return health;
 }
 
@@ -58,10 +58,10 @@ std::string TrafficHealth::text() const {
 
 Trouble Trouble::draw(Random& random, size_t targets, Instant start) {
   Trouble trouble;
-  trouble.kind = static_cast<Kind>(random.below(3));
+  trouble.kind = static_cast<Kind>(random.below(4));
   trouble.target = random.below(targets);
   trouble.from = start + std::chrono::milliseconds(random.below(2000));
-  trouble.until = trouble.from + std::chrono::milliseconds(300 + random.below(4000));
+  trouble.until = trouble.from + std::chrono::milliseconds(300 + random.below(6000));
   return trouble;
 }
 
@@ -110,7 +110,7 @@ class HealthChecker {
     if (!view_.health.active || !view_.health.active->http) return;
     Duration known = view_.health.active->known_after(view_.health.active->unhealthy) + blink();
     for (const Trouble& trouble : view_.troubles) {
-      if (trouble.kind != Trouble::Kind::kSick) continue;
+      if (trouble.kind != Trouble::Kind::kSick && trouble.kind != Trouble::Kind::kMute) continue;
       for (const TrafficServing& serving : view_.ledger.servings)
         if (serving.call->api == TrafficPool::kApi && serving.target == trouble.target &&
             serving.begun > trouble.from + known && serving.begun < trouble.until)

@@ -45,6 +45,7 @@ struct Trouble {
   enum class Kind : uint8_t {
     kDown,     // nobody listens, and its connections end
     kSick,     // answers probes with 500, and requests as ever
+    kMute,     // does not answer probes at all, and requests as ever
     kFailing,  // answers requests with 503, and probes as ever
   } kind = Kind::kDown;
   size_t target = 0;

@@ -82,9 +82,11 @@ io::Task<> TrafficUpstream::serve(std::unique_ptr<io::Stream> stream, io::Cancel
 io::Task<> TrafficUpstream::answer_probe(Connection& connection) {
   if (probes_.count++ == 0) probes_.first = loop_.now();
   probes_.last = loop_.now();
-  bool sick = troubles_[static_cast<size_t>(Trouble::Kind::kSick)] > 0;
-  bool written = co_await write(connection, sick ? "HTTP/1.1 500 Sim\r\nContent-Length: 0\r\n\r\n"
-                                                 : "HTTP/1.1 200 Sim\r\nContent-Length: 0\r\n\r\n");
+  bool waits = has(Trouble::Kind::kMute);
+  while (waits) waits = co_await read_more(connection);
+  bool written =
+      co_await write(connection, has(Trouble::Kind::kSick) ? "HTTP/1.1 500 Sim\r\nContent-Length: 0\r\n\r\n"
+                                                           : "HTTP/1.1 200 Sim\r\nContent-Length: 0\r\n\r\n");
   std::ignore = written;
 }
 
@@ -165,7 +167,7 @@ io::Task<bool> TrafficUpstream::answer(Connection& connection, TrafficServing& s
     connection.stream->abort();
     co_return false;
   }
-  if (troubles_[static_cast<size_t>(Trouble::Kind::kFailing)]) serving.deed = TrafficDeed::kUnavailable;
+  if (has(Trouble::Kind::kFailing)) serving.deed = TrafficDeed::kUnavailable;
   if (serving.deed == TrafficDeed::kUnavailable) serving.status = 503;
   serving.body = identity_bytes(2 * uint64_t{serving.number} + 1, 10 + random.below(2000));
   std::string text = fmt::format("HTTP/1.1 {} Sim\r\nX-Sim-Serving: {}\r\nContent-Length: {}\r\n\r\n",

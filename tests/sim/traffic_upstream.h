@@ -44,6 +44,7 @@ class TrafficUpstream {
   struct Connection;
   io::Task<> accept_all(std::unique_ptr<io::Listener> listener, io::CancelToken& up);
   io::Task<> serve(std::unique_ptr<io::Stream> stream, io::CancelToken& up);
+  bool has(Trouble::Kind trouble) const { return troubles_[static_cast<size_t>(trouble)] > 0; }
   io::Task<> answer_probe(Connection& connection);
   io::Task<bool> serve_one(Connection& connection);
   io::Task<bool> read_more(Connection& connection);
@@ -59,7 +60,7 @@ class TrafficUpstream {
   TrafficLedger& ledger_;
   Violations& violations_;
   std::deque<io::CancelToken> up_;    // of each time that it was up
-  std::array<size_t, 3> troubles_{};  // of each kind, that it has just now
+  std::array<size_t, 4> troubles_{};  // of each kind, that it has just now
   ProbesSeen probes_;
   io::TaskScope scope_;
   size_t open_ = 0;

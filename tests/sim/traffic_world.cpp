@@ -231,7 +231,9 @@ io::Task<> TrafficWorld::be_in(Trouble trouble) {
   });
   co_await pause(upstream_loop_, trouble.from - upstream_loop_.now(), never);
   (*target)->begin(trouble.kind);
-  co_await pause(upstream_loop_, trouble.until - upstream_loop_.now(), never);
+  // The clock may have jumped over it: a moment it takes.
+  Duration lasts = std::max<Duration>(trouble.until - upstream_loop_.now(), std::chrono::milliseconds(5));
+  co_await pause(upstream_loop_, lasts, never);
   (*target)->end(trouble.kind);
 }
 
