@@ -14,6 +14,7 @@ struct RunOptions {
   std::string file;
   bool demo = false;
   bool watch = false;
+  std::vector<std::string> command;  // the whole command line
 };
 int run(const RunOptions& options);
 

@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
 
   RunOptions run_options;
+  run_options.command.assign(argv, argv + argc);
   CLI::App* run_command = app.add_subcommand("run", "Serve a configuration");
   auto* file = run_command->add_option("FILE", run_options.file, "The configuration");
   auto* demo = run_command->add_flag("--demo", run_options.demo,

@@ -25,6 +25,7 @@ int run(const RunOptions& options) {
     }
   } else {
     runtime_options.inputs.push_back({options.file, std::nullopt});
+    runtime_options.command = options.command;
   }
   gateway::Runtime runtime(policies, handlers, std::move(runtime_options));
   return runtime.run();

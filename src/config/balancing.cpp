@@ -106,9 +106,19 @@ const Struct<Balance>& Balance::schema() {
           .field("hash", &Balance::hash, "By a key of the request instead.")
           .field("sticky", &Balance::sticky,
                  "Who has been there before goes to the same target, by a cookie; others as above.")
+          .field("subset", &Balance::subset,
+                 "How many targets of each priority this gateway uses, for upstreams with very many; others "
+                 "take the place of those that are not healthy. `0`: all.")
+          .range(0, 10'000)
+          .unit("targets")
           .check([](const Balance& balance, const Node& node, Reader& reader) {
             if (balance.hash && node.find("algorithm"))
               reader.error(*node.find("algorithm"), "conflict", "`hash` and `algorithm` exclude each other");
+            if (balance.subset > 0 && (balance.hash || balance.sticky))
+              reader.error(*node.find("subset"), "conflict",
+                           std::string("each gateway has a subset of its own, and `") +
+                               (balance.hash ? "hash" : "sticky") +
+                               "` wants the same target from all of them");
           })
           .shorthand("algorithm");
   return schema;

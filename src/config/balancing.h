@@ -1,5 +1,5 @@
 // What an upstream may say of its targets: how one is chosen, how their health is found out, how much they
-// are asked at most. Parts of `config::Upstream`.
+// are asked at most, when a request is tried again. Parts of `config::Upstream`.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +41,7 @@ struct Balance {
   BalanceAlgorithm algorithm = BalanceAlgorithm::kRoundRobin;
   std::optional<HashBalance> hash;
   std::optional<StickyBalance> sticky;  // before the others
+  uint32_t subset = 0;                  // how many targets of a priority are used; 0: all
   static const Struct<Balance>& schema();
   BalanceAlgorithm chosen() const { return hash ? BalanceAlgorithm::kHash : algorithm; }
 };
@@ -88,6 +89,25 @@ struct CircuitBreaker {
   std::optional<uint32_t> max_requests;
   std::optional<uint32_t> max_retries;
   static const Struct<CircuitBreaker>& schema();
+};
+
+/// Why a request may be tried again.
+struct RetryCondition {
+  enum class Kind : uint8_t { kConnectFailure, kReset, kTimeout, kStatus, kGrpcStatus };
+  Kind kind = Kind::kConnectFailure;
+  uint16_t status = 0;  // of kStatus and kGrpcStatus
+  friend bool operator==(const RetryCondition&, const RetryCondition&) = default;
+};
+
+struct Retry {
+  uint32_t attempts = 2;  // the first counts
+  std::vector<RetryCondition> on{{RetryCondition::Kind::kConnectFailure, 0},
+                                 {RetryCondition::Kind::kReset, 0}};
+  Percent budget{0.2};  // of the requests at once
+  Duration backoff = std::chrono::milliseconds(25);
+  ByteSize body = kibibytes(64);
+  bool idempotency_key = false;
+  static const Struct<Retry>& schema();
 };
 
 /// A second try beside a first one that takes long.

@@ -13,14 +13,16 @@ const Struct<Target>& Target::schema() {
       Struct<Target>("target", "A server of an upstream. May be written as its URL alone.")
           .field("url", &Target::url,
                  "`http://HOST[:PORT][/BASE]` or `https://...`, where the base path is put before the "
-                 "request's; "
-                 "for streams `tcp://HOST:PORT` or `udp://HOST:PORT`.")
+                 "request's; for streams `tcp://HOST:PORT` or `udp://HOST:PORT`. `http+srv://NAME[/BASE]` "
+                 "(likewise the others) for the servers that the SRV records of NAME list.")
           .required()
           .field("weight", &Target::weight,
-                 "Its share of the requests against the other targets'; 0 takes none.")
+                 "Its share of the requests against the other targets'; 0 takes none. Of a service: what the "
+                 "weights of its records are multiplied by.")
           .range(0, 65535)
           .field("priority", &Target::priority,
-                 "Targets of a higher number are used when those below are not healthy enough.")
+                 "Targets of a higher number are used when those below are not healthy enough. Of a service: "
+                 "the number of its records with the lowest priority; the next ones follow.")
           .range(0, 15)
           .field("zone", &Target::zone, "Where it stands; targets of the `gateway.zone` are preferred.")
           .shorthand("url");
@@ -55,7 +57,15 @@ const Struct<Retry>& Retry::schema() {
               "backoff", &Retry::backoff,
               "How long is waited at most before the second retry; twice as long before each after it. The "
               "first goes at once.")
-          .range(0ms, 1min);
+          .range(0ms, 1min)
+          .field(
+              "body", &Retry::body,
+              "Bodies up to this size are kept until there is an answer, so that their requests can be tried "
+              "again; `0` for none.")
+          .range(0, 1 << 20)
+          .field("idempotency_key", &Retry::idempotency_key,
+                 "The upstream knows requests again by their field `Idempotency-Key`: they are tried again "
+                 "whatever their method.");
   return schema;
 }
 

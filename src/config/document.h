@@ -130,6 +130,12 @@ struct Metrics {
   static const Struct<Metrics>& schema();
 };
 
+struct Dns {
+  std::vector<Address> servers;  // empty: the system's
+  friend bool operator==(const Dns&, const Dns&) = default;
+  static const Struct<Dns>& schema();
+};
+
 struct Gateway {
   std::vector<Listener> listen{
       {.name = "default", .address = {.host = "0.0.0.0", .port = 8080}, .origin = {}}};
@@ -139,6 +145,8 @@ struct Gateway {
   Status status;
   std::vector<IpPrefix> trusted_proxies;
   std::string zone;  // where this gateway stands; empty: zones are not told apart
+  std::string node;  // this gateway's name; empty: the host's
+  Dns dns;
   GatewayLimits limits;
   GatewayTimeouts timeouts;
   Drain drain;
@@ -245,23 +253,6 @@ struct UpstreamTimeouts {
   static const Struct<UpstreamTimeouts>& schema();
 };
 
-/// Why a request may be tried again.
-struct RetryCondition {
-  enum class Kind : uint8_t { kConnectFailure, kReset, kTimeout, kStatus, kGrpcStatus };
-  Kind kind = Kind::kConnectFailure;
-  uint16_t status = 0;  // of kStatus and kGrpcStatus
-  friend bool operator==(const RetryCondition&, const RetryCondition&) = default;
-};
-
-struct Retry {
-  uint32_t attempts = 2;  // the first counts
-  std::vector<RetryCondition> on{{RetryCondition::Kind::kConnectFailure, 0},
-                                 {RetryCondition::Kind::kReset, 0}};
-  Percent budget{0.2};  // of the requests at once
-  Duration backoff = std::chrono::milliseconds(25);
-  static const Struct<Retry>& schema();
-};
-
 struct Upstream {
   std::vector<Target> targets;
   Balance balance;
@@ -282,9 +273,30 @@ struct Upstream {
 
 // --- stores that several gateways share ---
 
+struct RedisSentinel {
+  std::string master;  // as the sentinels name it
+  std::vector<RedisAddress> addresses;
+  std::string user;  // of the sentinels themselves; empty: `default`
+  std::string password;
+  std::optional<UpstreamTls> tls;  // absent: in the clear
+  Origin origin;
+  static const Struct<RedisSentinel>& schema();
+};
+
+struct RedisCluster {
+  std::vector<RedisAddress> addresses;  // of some of its nodes
+  Origin origin;
+  static const Struct<RedisCluster>& schema();
+};
+
 struct RedisStore {
-  RedisUrl url;
-  UpstreamTls tls;
+  std::optional<RedisUrl> url;  // one of these three
+  std::optional<RedisSentinel> sentinel;
+  std::optional<RedisCluster> cluster;
+  std::string user;  // not beside `url`, which has these three itself
+  std::string password;
+  uint32_t database = 0;
+  std::optional<UpstreamTls> tls;
   Duration timeout = std::chrono::milliseconds(5);
   Duration connect_timeout = std::chrono::seconds(1);
   Origin origin;

@@ -41,6 +41,24 @@ const Struct<Status>& Status::schema() {
   return schema;
 }
 
+const Struct<Dns>& Dns::schema() {
+  static const auto schema =
+      Struct<Dns>("dns", "How names are resolved.")
+          .field(
+              "servers", &Dns::servers,
+              "The name servers that are asked, `IP:PORT` each; those of `/etc/resolv.conf` when left out.")
+          .check([](const Dns& dns, const Node& node, Reader& reader) {
+            constexpr size_t kMostServers = 16;
+            const Node* servers = node.find("servers");
+            if (dns.servers.size() > kMostServers)
+              reader.error(*servers, "too-many-items", "there are at most 16 name servers");
+            for (const Address& server : dns.servers)
+              if (server.port == 0)
+                reader.error(*servers, "invalid-value", "a name server listens on a port, mostly 53");
+          });
+  return schema;
+}
+
 const Struct<GatewayLimits>& GatewayLimits::schema() {
   static const auto schema =
       Struct<GatewayLimits>("limits", "What clients may bring.")
@@ -137,6 +155,11 @@ const Struct<Gateway>& Gateway::schema() {
                  "Networks whose `X-Forwarded-*` fields and PROXY headers are believed.")
           .field("zone", &Gateway::zone,
                  "Where this gateway stands; targets of the same `zone` are preferred. None when left out.")
+          .field(
+              "node", &Gateway::node,
+              "The name of this gateway among several; each has its own `balance.subset` by it. The host's "
+              "name when left out.")
+          .field("dns", &Gateway::dns, "How names are resolved.")
           .field("limits", &Gateway::limits, "What clients may bring.")
           .field("timeouts", &Gateway::timeouts, "How long a client may take.")
           .field("drain", &Gateway::drain, "How the process goes.")

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/ascii.h"
 #include "config/document.h"
 #include "config/values.h"
@@ -43,6 +45,33 @@ std::string encoded(std::string_view text) {
     out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return out;
+}
+
+void check_servers(const std::vector<RedisAddress>& addresses, const Node& node, Reader& reader) {
+  constexpr size_t kMostAddresses = 64;
+  if (addresses.size() > kMostAddresses)
+    reader.error(node, "too-many-items", fmt::format("there are at most {} addresses", kMostAddresses));
+}
+
+void check_user(const std::string& user, const std::string& password, const Node& node, Reader& reader) {
+  if (!user.empty() && password.empty())
+    reader.error(*node.find("user"), "conflict", "a `user` needs a `password`");
+}
+
+void check_store(const RedisStore& store, const Node& node, Reader& reader) {
+  const Node* ways[] = {node.find("url"), node.find("sentinel"), node.find("cluster")};
+  auto written = std::ranges::count_if(ways, [](const Node* way) { return way != nullptr; });
+  if (written == 0) reader.error(node, "missing-key", "a store has a `url`, a `sentinel` or a `cluster`");
+  if (written > 1) {
+    const Node* last = ways[2] ? ways[2] : ways[1];
+    reader.error(*last, "conflict", "`url`, `sentinel` and `cluster` exclude each other");
+  }
+  for (std::string_view name : {"user", "password", "database"})
+    if (const Node* member = node.find(name); member && store.url)
+      reader.error(*member, "conflict", fmt::format("`url` says the {} itself", name));
+  if (store.cluster && store.database != 0)
+    reader.error(*node.find("database"), "conflict", "a cluster has only database 0");
+  if (!store.url) check_user(store.user, store.password, node, reader);
 }
 
 }  // namespace
@@ -88,18 +117,78 @@ std::string to_text(const RedisUrl& url) {
   return text;
 }
 
+Parsed<RedisAddress> parse_redis_address(std::string_view text) {
+  // A target's rules hold for host and port.
+  if (text.find_first_of("/@") != std::string_view::npos) return std::unexpected(std::string());
+  auto target = parse_target_url("tcp://" + std::string(text));
+  if (!target) return std::unexpected(std::string());
+  return RedisAddress{target->host, target->port};
+}
+
+std::string to_text(const RedisAddress& address) { return to_text(Address{address.host, address.port}); }
+
+const Struct<RedisSentinel>& RedisSentinel::schema() {
+  static const auto schema =
+      Struct<RedisSentinel>("redis_sentinel", "Sentinels, which are asked what server is the master.")
+          .field("master", &RedisSentinel::master, "The name that they have for it.")
+          .required()
+          .field("addresses", &RedisSentinel::addresses, "Where they are: `host:port`, asked in turn.")
+          .one_or_many()
+          .required()
+          .min_items(1)
+          .field("user", &RedisSentinel::user, "A user of theirs, not of the master.")
+          .field("password", &RedisSentinel::password, "Its password; none is sent when left out.")
+          .secret()
+          .field("tls", &RedisSentinel::tls, "How they are spoken to over TLS; in the clear when left out.")
+          .check([](const RedisSentinel& sentinel, const Node& node, Reader& reader) {
+            if (sentinel.master.empty())
+              reader.error(*node.find("master"), "invalid-value", "the master has a name");
+            check_servers(sentinel.addresses, *node.find("addresses"), reader);
+            check_user(sentinel.user, sentinel.password, node, reader);
+          });
+  return schema;
+}
+
+const Struct<RedisCluster>& RedisCluster::schema() {
+  static const auto schema =
+      Struct<RedisCluster>(
+          "redis_cluster",
+          "A Redis Cluster: each key is at one of its nodes. May be written as its addresses alone.")
+          .field("addresses", &RedisCluster::addresses,
+                 "Where some of its nodes are: `host:port`. They are asked for the others.")
+          .one_or_many()
+          .required()
+          .min_items(1)
+          .check([](const RedisCluster& cluster, const Node& node, Reader& reader) {
+            const Node* addresses = node.find("addresses");
+            check_servers(cluster.addresses, addresses ? *addresses : node, reader);
+          })
+          .shorthand("addresses");
+  return schema;
+}
+
 const Struct<RedisStore>& RedisStore::schema() {
   static const auto schema =
-      Struct<RedisStore>("redis_store", "A Redis server that several gateways share counters in.")
+      Struct<RedisStore>(
+          "redis_store",
+          "Redis, where several gateways share counters: one of `url`, `sentinel` and `cluster`.")
           .field("url", &RedisStore::url,
-                 "Where it is: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, `rediss://` over TLS.")
+                 "One server: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, `rediss://` over TLS.")
           .secret()
-          .required()
-          .field("tls", &RedisStore::tls, "How it is spoken to over TLS.")
+          .field("sentinel", &RedisStore::sentinel, "The server that sentinels name as the master.")
+          .field("cluster", &RedisStore::cluster, "A Redis Cluster.")
+          .field("user", &RedisStore::user, "Who we are there; a `url` says it itself.")
+          .field("password", &RedisStore::password, "Its password; none is sent when left out.")
+          .secret()
+          .field("database", &RedisStore::database, "The number of the database; a cluster has only one.")
+          .range(0, static_cast<double>(kMostDatabase))
+          .field("tls", &RedisStore::tls,
+                 "How it is spoken to over TLS; without it `sentinel` and `cluster` are in the clear.")
           .field("timeout", &RedisStore::timeout, "How long a request waits for it at most.")
           .range(std::chrono::milliseconds(1), std::chrono::seconds(10))
           .field("connect_timeout", &RedisStore::connect_timeout, "How long connecting to it may take.")
-          .range(std::chrono::milliseconds(1), std::chrono::minutes(1));
+          .range(std::chrono::milliseconds(1), std::chrono::minutes(1))
+          .check(check_store);
   return schema;
 }
 

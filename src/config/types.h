@@ -401,7 +401,7 @@ template <>
 struct ScalarTraits<TargetUrl> {
   static constexpr std::string_view kName = "URL";
   static constexpr std::string_view kExpected = "a URL such as `http://127.0.0.1:7001`";
-  static constexpr std::string_view kPattern = "^(https?|tcp|udp)://";
+  static constexpr std::string_view kPattern = "^(https?|tcp|udp)([+]srv)?://";
   static constexpr bool kPlainNumber = false;
   static Parsed<TargetUrl> parse(std::string_view text) { return parse_target_url(text); }
   static std::string text(const TargetUrl& value) { return to_text(value); }

@@ -157,9 +157,11 @@ class Validator {
 
   void check_redis(const RedisStore& store, const Node& node) {
     const Node& tls = member_or(node, "tls");
-    check_client_tls(store.tls, tls);
-    if (node.find("tls") && !store.url.tls)
+    if (store.tls) check_client_tls(*store.tls, tls);
+    if (store.tls && store.url && !store.url->tls)
       diagnostics_.warning(tls, "unused-tls", "this store is not `rediss://`");
+    if (store.sentinel && store.sentinel->tls)
+      check_client_tls(*store.sentinel->tls, member_or(member_or(node, "sentinel"), "tls"));
   }
 
   void check_upstream(const Upstream& upstream, const Node& node) {
@@ -169,6 +171,10 @@ class Validator {
         std::ranges::none_of(upstream.targets, [](const Target& target) { return target.url.tls(); }))
       diagnostics_.warning(tls, "unused-tls", "no target of this upstream is `https://`");
     if (upstream.targets.empty()) return;
+    constexpr int kMostServices = 16;
+    if (std::ranges::count_if(upstream.targets, [](const Target& target) { return target.url.service; }) >
+        kMostServices)
+      error(member_or(node, "targets"), "too-many-items", "there are at most 16 services");
     if (std::ranges::all_of(upstream.targets, [](const Target& target) { return target.weight == 0; }))
       error(member_or(node, "targets"), "no-weight", "no target takes requests: all weights are 0");
   }

@@ -278,13 +278,25 @@ std::string to_text(const IpPrefix& prefix) {
   return ip_text(prefix.bytes, prefix.ipv4) + "/" + std::to_string(length);
 }
 
+namespace {
+
+/// Behind a scheme: targets are what DNS says of the service.
+constexpr std::string_view kServiceMark = "+srv";
+
+}  // namespace
+
 Parsed<TargetUrl> parse_target_url(std::string_view text) {
   TargetUrl url;
   const auto take_scheme = [&](TargetScheme scheme) {
     const std::string_view name = scheme_text(scheme);
-    if (!text.starts_with(name) || !text.substr(name.size()).starts_with("://")) return false;
-    text.remove_prefix(name.size() + 3);
+    if (!text.starts_with(name)) return false;
+    std::string_view rest = text.substr(name.size());
+    const bool service = rest.starts_with(kServiceMark);
+    if (service) rest.remove_prefix(kServiceMark.size());
+    if (!rest.starts_with("://")) return false;
+    text = rest.substr(3);
     url.scheme = scheme;
+    url.service = service;
     return true;
   };
   if (!take_scheme(TargetScheme::kHttp) && !take_scheme(TargetScheme::kHttps) &&
@@ -321,9 +333,14 @@ Parsed<TargetUrl> parse_target_url(std::string_view text) {
     if (!number || *number == 0) return because("the port is not a number from 1 to 65535");
     url.port = *number;
   }
-  if (url.scheme == TargetScheme::kHttps && !has_port) url.port = 443;
+  if (url.service) {
+    if (parse_ip(host)) return because("a service has a name in DNS, no address");
+    if (has_port) return because("the ports of a service come from its SRV records");
+    url.port = 0;
+  }
+  if (url.scheme == TargetScheme::kHttps && !has_port && !url.service) url.port = 443;
   if (url.scheme == TargetScheme::kTcp || url.scheme == TargetScheme::kUdp) {
-    if (!has_port) return because("a `tcp://` or `udp://` target needs its port");
+    if (!has_port && !url.service) return because("a `tcp://` or `udp://` target needs its port");
     if (!path.empty()) return because("a `tcp://` or `udp://` target has no path");
   }
   for (char c : path)
@@ -352,7 +369,9 @@ std::string_view scheme_text(TargetScheme scheme) {
 }
 
 std::string to_text(const TargetUrl& url) {
-  return std::string(scheme_text(url.scheme)) + "://" + authority(url) + url.base_path;
+  std::string text(scheme_text(url.scheme));
+  if (url.service) return text.append(kServiceMark).append("://").append(url.host).append(url.base_path);
+  return text + "://" + authority(url) + url.base_path;
 }
 
 }  // namespace sluice::config

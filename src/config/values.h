@@ -98,12 +98,14 @@ std::string to_text(const IpPrefix& prefix);
 enum class TargetScheme : uint8_t { kHttp, kHttps, kTcp, kUdp };
 std::string_view scheme_text(TargetScheme scheme);
 
-/// Where an upstream's server is: `http://host[:port][/base/path]`, `tcp://host:port` or `udp://host:port`.
+/// Where an upstream's server is: `http://host[:port][/base/path]`, `tcp://host:port` or `udp://host:port`;
+/// or, as `http+srv://name`, under which name DNS says where its servers are (SRV records, RFC 2782).
 struct TargetUrl {
   std::string host;  // a name in lower case, or an IP address without brackets
   uint16_t port = 80;
   std::string base_path;  // empty, or "/x/y" without a slash at its end
   TargetScheme scheme = TargetScheme::kHttp;
+  bool service = false;  // `host` is the name of a service; its ports come from DNS
   bool tls() const { return scheme == TargetScheme::kHttps; }
   friend bool operator==(const TargetUrl&, const TargetUrl&) = default;
 };

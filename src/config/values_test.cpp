@@ -80,6 +80,17 @@ TEST(Values, TargetsAreHttpUrls) {
     EXPECT_FALSE(parse_target_url(text)) << text;
 }
 
+TEST(Values, ServicesHaveANameAndNoPort) {
+  TargetUrl service{"_users._tcp.test", 0, "/base"};
+  service.service = true;
+  EXPECT_EQ(parse_target_url("http+srv://_users._tcp.Test/base/").value(), service);
+  EXPECT_TRUE(parse_target_url("https+srv://users.service.consul").value().tls());
+  EXPECT_TRUE(parse_target_url("udp+srv://dns.test").value().service);
+  for (std::string_view text : {"http+srv://h:1", "http+srv://10.0.0.1", "http+srv://[::1]", "tcp+srv://h/x",
+                                "srv://h", "http+srv:/h", "http+://h"})
+    EXPECT_FALSE(parse_target_url(text)) << text;
+}
+
 TEST(Values, WhatIsWrittenIsReadAsTheSame) {
   for (std::string_view text : {"0s", "150ms", "90m", "1d", "7ns"})
     EXPECT_EQ(to_text(*parse_duration(text)), text);
@@ -89,7 +100,7 @@ TEST(Values, WhatIsWrittenIsReadAsTheSame) {
   for (std::string_view text : {"0.0.0.0:80", "[::1]:8080"}) EXPECT_EQ(to_text(*parse_address(text)), text);
   for (std::string_view text : {"10.0.0.0/8", "2001:db8::/32", "1.2.3.4/32"})
     EXPECT_EQ(to_text(*parse_ip_prefix(text)), text);
-  for (std::string_view text : {"http://h:80", "http://[::1]:1/x"})
+  for (std::string_view text : {"http://h:80", "http://[::1]:1/x", "https+srv://_a._tcp.h/x"})
     EXPECT_EQ(to_text(*parse_target_url(text)), text);
 }
 

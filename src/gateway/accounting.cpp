@@ -140,7 +140,7 @@ telemetry::AccessRecord Worker::record_of(Exchange& exchange) const {
   if (exchange.grpc_status) record.grpc_status = static_cast<uint8_t>(*exchange.grpc_status);
   record.dry_run = exchange.dry_run;
   record.upstream = exchange.upstream.upstream;
-  record.target = exchange.upstream.target;
+  if (exchange.upstream.target) record.target = exchange.upstream.target->authority;
   record.tries = exchange.upstream.tries;
   record.request_bytes = server.request_bytes();
   record.response_bytes = server.response_bytes();

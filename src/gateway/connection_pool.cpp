@@ -39,6 +39,7 @@ ConnectionPool::ConnectionPool(const SharedConnections::Environment& environment
       protocol_(upstream.protocol),
       shared_(environment, upstream.metrics),
       scope_(environment.scope) {
+  target_->pools.fetch_add(1, std::memory_order_relaxed);
   adopt(upstream);
 }
 
@@ -47,6 +48,11 @@ ConnectionPool::~ConnectionPool() {
   if (member_) budget_->leave(*member_);
   close_idle();
   disarm();
+  target_->pools.fetch_sub(1, std::memory_order_relaxed);
+}
+
+bool ConnectionPool::forgotten() const {
+  return !in_use() && target_.use_count() <= target_->pools.load(std::memory_order_relaxed);
 }
 
 void ConnectionPool::adopt(const Upstream& upstream) {
@@ -394,7 +400,7 @@ ConnectionPool& ConnectionPools::of(const Target& target, const Upstream& upstre
 
 void ConnectionPools::forget_unused() {
   for (auto& pool : pools_)
-    if (pool && !pool->in_use() && pool->target().use_count() == 1) pool.reset();
+    if (pool && pool->forgotten()) pool.reset();
 }
 
 io::Task<> ConnectionPools::close() {

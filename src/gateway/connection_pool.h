@@ -77,6 +77,8 @@ class ConnectionPool final : private io::Timer, private ConnectionBudget::Pool {
   size_t idle() const { return idle_count_; }
   /// Whether it must not be destroyed yet.
   bool in_use() const { return lent_ > 0 || opening_ > 0 || waiting_ > 0; }
+  /// Nobody knows its target any more but pools of it, here and at other workers.
+  bool forgotten() const;
 
   /// An exchange on a connection at hand, or null. `fresh`: not on one that was kept for one exchange alone.
   http::ClientExchange* start_at_hand(const http::ExchangePlace& place, bool fresh);

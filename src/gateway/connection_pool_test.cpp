@@ -253,5 +253,20 @@ TEST_F(ConnectionPoolTest, PoolsGoWithTheirTargets) {
   EXPECT_EQ(server.peer(0).state, UpstreamPeer::State::kEnded);
 }
 
+TEST_F(ConnectionPoolTest, PoolsOfSeveralWorkersDoNotKeepEachOther) {
+  ConnectionPools one(loop_, metrics_, limit_hits_);
+  ConnectionPools other(loop_, metrics_, limit_hits_);
+  Target target{
+      .identity = targets_.find_or_make("u", url("10.0.0.1", 9000)), .authority = {}, .base_path = {}};
+  std::weak_ptr<TargetIdentity> identity = target.identity;
+  one.of(target, upstream_);
+  other.of(target, upstream_);
+  target.identity.reset();
+  one.forget_unused();
+  EXPECT_FALSE(identity.expired()) << "the other worker has not looked yet";
+  other.forget_unused();
+  EXPECT_TRUE(identity.expired());
+}
+
 }  // namespace
 }  // namespace sluice::gateway::testing

@@ -1,6 +1,7 @@
 #include "gateway/data_plane.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "io/sleep.h"
 #include "telemetry/process_log.h"
@@ -13,8 +14,12 @@ namespace log = telemetry::log;
 
 /// How long a start or a reload waits for names: requests that come before their target has an address fail.
 constexpr Duration kNamesTime = std::chrono::seconds(2);
+/// How often workers look for pools of targets that DNS does not list any more.
+constexpr Duration kSweepTime = std::chrono::seconds(10);
 /// After the drain's time is over: how long cancelled exchanges have to give back what they hold.
 constexpr Duration kCancelTime = std::chrono::seconds(3);
+/// How long workers have to give their sockets to a successor.
+constexpr Duration kGatherTime = std::chrono::seconds(10);
 
 /// Tries a listener's address for a moment.
 std::optional<io::Error> why_unavailable(io::Loop& loop, const ListenerSettings& listener) {
@@ -29,18 +34,36 @@ std::optional<io::Error> why_unavailable(io::Loop& loop, const ListenerSettings&
   return std::nullopt;
 }
 
+/// What workers give; whichever comes too late finds it still.
+struct Gathered {
+  explicit Gathered(size_t parts) : sockets(parts), missing(parts - 1) {}
+  ~Gathered() {
+    for (auto& part : sockets)
+      for (int socket : part.value_or(std::vector<int>())) close(socket);
+  }
+  std::vector<io::Result<std::vector<int>>> sockets;
+  size_t missing;
+  io::CancelToken complete;
+};
+
 }  // namespace
 
 DataPlane::DataPlane(io::Loop& loop, Services& services, io::Resolver& resolver, TargetRegistry& targets,
                      telemetry::WorkerMetrics& metrics)
     : loop_(loop),
       services_(services),
+      targets_(targets),
       metrics_(metrics),
       names_(loop, resolver, targets, services.epochs),
       ocsp_(loop, resolver),
       acme_(loop, resolver, services.challenges, services.metrics, metrics),
       health_(loop, services.epochs, services.metrics, metrics),
-      status_(loop, StatusServer::Source{.ready = [this] { return ready(); },
+      discovery_(loop, resolver, targets, names_, services.metrics, metrics,
+                 [this](const Upstream& upstream, TargetList found) {
+                   health_.replace_targets(upstream, std::move(found));
+                 }),
+      status_(loop, StatusServer::Source{// Of the gateway, which goes on in a successor.
+                                         .ready = [this] { return ready() || handed_over_; },
                                          .revision = [this] { return snapshot_->revision; },
                                          .metrics = [this] { return services_.registry.scrape(); },
                                          .upstreams = [this] { return health_.describe(); },
@@ -49,6 +72,7 @@ DataPlane::DataPlane(io::Loop& loop, Services& services, io::Resolver& resolver,
                                                metrics_.add(services_.metrics.limit_hits()[limit]);
                                              }}) {
   services.health.receive_on(loop, [this](const auto& target) { health_.report_failing(target); });
+  targets.observe_names([this] { loop_.post([this] { names_.refresh(); }); });
 }
 
 void DataPlane::activate_credentials(CompiledCredentials credentials) {
@@ -67,7 +91,10 @@ void DataPlane::activate(Compiled first) {
 }
 
 DataPlane::Outcome DataPlane::open_status(const io::Address& address) {
-  auto listening = status_.listen(address);
+  auto inherited = services_.inherited.take(handover::SocketKind::kAlone, address, 0);
+  status_waits_ = !inherited.empty();
+  auto listening = status_.listen(address, status_waits_ ? inherited.front() : -1);
+  if (listening && !status_waits_) status_.serve();
   if (listening) return {};
   return std::unexpected(fmt::format("status listener cannot listen on {}: {}", address.text(),
                                      io::error_text(listening.error().code)));
@@ -77,6 +104,7 @@ void DataPlane::start(Hosts workers, std::move_only_function<void(Outcome)> star
   workers_ = std::move(workers);
   running_ = workers_.size();
   started_ = std::move(started);
+  discovery_.follow(snapshot_->upstreams);
   names_.refresh();
   health_.follow(*snapshot_);
 
@@ -85,21 +113,39 @@ void DataPlane::start(Hosts workers, std::move_only_function<void(Outcome)> star
     if (!outcome && started_) std::exchange(started_, nullptr)(std::move(outcome));
     if (--*waiting > 0 || stopping_ || !started_) return;
     ready_ = true;
+    if (status_waits_) status_.serve();
     metrics_.set(services_.metrics.config_revision(), static_cast<int64_t>(snapshot_->revision));
     std::exchange(started_, nullptr)({});
   };
+  look_after_tls();
+  scope_.spawn(keep_house());
+  // A predecessor goes on accepting until we can serve, so there is no hurry.
+  if (services_.inherited.any()) return scope_.spawn(take_over(arrived));
+  listen(arrived);
+  scope_.spawn(await_names(arrived));
+}
+
+void DataPlane::listen(const std::function<void(Outcome)>& arrived) {
   for (auto& worker : workers_)
     worker->post([this, arrived](Worker& each) {
       loop_.post([arrived, outcome = each.listen()]() mutable { arrived(std::move(outcome)); });
     });
-  look_after_tls();
-  scope_.spawn(await_names(arrived));
-  scope_.spawn(keep_house());
+}
+
+io::Task<> DataPlane::take_over(std::function<void(Outcome)> arrived) {
+  co_await await_names(arrived);
+  if (!stopping_) listen(arrived);
 }
 
 io::Task<> DataPlane::await_names(std::function<void(Outcome)> then) {
-  co_await names_.first_answers(kNamesTime);
+  co_await first_answers();
   then({});
+}
+
+io::Task<> DataPlane::first_answers() {
+  Instant until = loop_.now() + kNamesTime;
+  co_await discovery_.first_answers(kNamesTime);
+  co_await names_.first_answers(std::max<Duration>(until - loop_.now(), {}));
 }
 
 /// What nobody else does from time to time: memory that readers have left behind.
@@ -110,8 +156,18 @@ io::Task<> DataPlane::keep_house() {
     services_.credentials.collect();
     names_.collect();
     health_.collect();
+    sweep_targets();
     look_after_tls();
   }
+}
+
+/// Without a reload nobody else notices that a target is gone: its pools close once they are idle, and so its
+/// name is asked for no more.
+void DataPlane::sweep_targets() {
+  if (stopping_ || discovery_.idle() || loop_.now() < next_sweep_) return;
+  next_sweep_ = loop_.now() + kSweepTime;
+  targets_.forget_unused();
+  for (auto& worker : workers_) worker->post([](Worker& each) { each.forget_unused_pools(); });
 }
 
 /// Ticket keys that are due, and how long certificates last.
@@ -131,7 +187,7 @@ void DataPlane::look_after_tls() {
   }
   ocsp_.follow(snapshot_->certificates);
   // A CA that looks must find us.
-  if (ready_) acme_.follow(snapshot_->acme);
+  if (ready_ && !stopping_) acme_.follow(snapshot_->acme);
   ocsp_.for_each([this](const std::string& name, Duration good) {
     metrics_.set(services_.metrics.ocsp_expires(name),
                  std::chrono::duration_cast<std::chrono::seconds>(good).count());
@@ -139,8 +195,9 @@ void DataPlane::look_after_tls() {
 }
 
 io::Task<DataPlane::Outcome> DataPlane::prepare(const Compiled& next) {
+  discovery_.follow(next.change.next->upstreams);
   names_.refresh();
-  co_await names_.first_answers(kNamesTime);
+  co_await first_answers();
   Outcome opened = open_state(next);
   if (!opened) co_return opened;
   // Whether new addresses can be had is known before anything changes. Those that we listen on already are
@@ -183,18 +240,50 @@ void DataPlane::refuse(std::string_view why) {
   log::error("reload refused, revision {} stays: {}", snapshot_->revision, why);
 }
 
-io::Task<bool> DataPlane::shut_down(Duration delay, Duration timeout) {
+io::Task<std::expected<std::vector<int>, std::string>> DataPlane::duplicate_sockets() {
+  auto gathered = std::make_shared<Gathered>(workers_.size() + 1);
+  auto status = status_.duplicate_socket();
+  if (status)
+    gathered->sockets[0]->push_back(*status);
+  else
+    gathered->sockets[0] = std::unexpected(status.error());
+  for (size_t i = 0; i < workers_.size(); ++i)
+    workers_[i]->post([this, gathered, i](Worker& each) {
+      loop_.post([gathered, i, sockets = each.duplicate_sockets()]() mutable {
+        gathered->sockets[i + 1] = std::move(sockets);
+        if (--gathered->missing == 0) gathered->complete.cancel(io::CancelReason::kHandedOver);
+      });
+    });
+  auto late = co_await io::sleep_for(loop_, kGatherTime, gathered->complete);
+  if (late) co_return std::unexpected("a worker does not answer");
+  std::vector<int> all;
+  for (auto& sockets : gathered->sockets) {
+    if (!sockets)
+      co_return std::unexpected(
+          fmt::format("a socket cannot be duplicated: {}", io::error_text(sockets.error().code)));
+    all.insert(all.end(), sockets->begin(), sockets->end());
+  }
+  for (auto& sockets : gathered->sockets) sockets->clear();
+  co_return all;
+}
+
+io::Task<bool> DataPlane::shut_down(Ending ending) {
   // /readyz fails from now on; whoever balances over us has `delay` to see it.
   stopping_ = true;
-  if (delay > Duration::zero()) {
-    auto slept = co_await io::sleep_for(loop_, delay, drain_token_);
+  handed_over_ = ending.handed_over;
+  if (ending.handed_over) {
+    status_.stop();
+    acme_.stop();
+  } else if (ending.delay > Duration::zero()) {
+    auto slept = co_await io::sleep_for(loop_, ending.delay, drain_token_);
     std::ignore = slept;
   }
+  auto why = ending.handed_over ? io::CancelReason::kHandedOver : io::CancelReason::kDrain;
   for (auto& worker : workers_) {
-    worker->post([](Worker& each) { each.drain(); });
+    worker->post([why](Worker& each) { each.drain(why); });
     worker->finish([this] { loop_.post([this] { worker_ended(); }); });
   }
-  auto late = co_await io::sleep_for(loop_, timeout, drain_token_);
+  auto late = co_await io::sleep_for(loop_, ending.timeout, drain_token_);
   if (late) {
     log::warning("drain timeout: ending what is left");
     for (auto& worker : workers_)
@@ -203,11 +292,13 @@ io::Task<bool> DataPlane::shut_down(Duration delay, Duration timeout) {
     if (late) co_return false;
   }
   house_token_.cancel(io::CancelReason::kDrain);
+  discovery_.stop();
   names_.stop();
   ocsp_.stop();
   acme_.stop();
   health_.stop();
   co_await scope_.join();
+  co_await discovery_.join();
   co_await names_.join();
   co_await ocsp_.join();
   co_await acme_.join();

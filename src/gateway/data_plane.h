@@ -11,6 +11,7 @@
 
 #include "gateway/acme/manager.h"
 #include "gateway/compiler.h"
+#include "gateway/discovery.h"
 #include "gateway/health/health_monitor.h"
 #include "gateway/names.h"
 #include "gateway/ocsp_fetcher.h"
@@ -67,12 +68,24 @@ class DataPlane {
   void refuse(std::string_view why);
 
   bool stopping() const { return stopping_; }
-  /// Says that it stops, and after `delay` drains; what has not ended after `timeout` is cancelled. False:
-  /// some exchanges did not end even then. Once.
-  io::Task<bool> shut_down(Duration delay, Duration timeout);
+  struct Ending {
+    Duration delay{};          // between saying that it stops and the drain
+    Duration timeout{};        // what has not ended then is cancelled
+    bool handed_over = false;  // another process listens on the same sockets, and answers for the gateway
+  };
+  /// Says that it stops, and drains. False: some exchanges did not end even when they were cancelled. Once.
+  io::Task<bool> shut_down(Ending ending);
+
+  /// Descriptors of every socket that is listened on, each worker's in turn, for a successor; they are the
+  /// caller's.
+  io::Task<std::expected<std::vector<int>, std::string>> duplicate_sockets();
 
  private:
   io::Task<> await_names(std::function<void(Outcome)> then);
+  io::Task<> first_answers();
+  void sweep_targets();
+  io::Task<> take_over(std::function<void(Outcome)> arrived);
+  void listen(const std::function<void(Outcome)>& arrived);
   io::Task<> keep_house();
   void look_after_tls();
   void activate_credentials(CompiledCredentials credentials);
@@ -80,18 +93,23 @@ class DataPlane {
 
   io::Loop& loop_;
   Services& services_;
+  TargetRegistry& targets_;
   telemetry::WorkerMetrics& metrics_;
   Names names_;
   OcspFetcher ocsp_;
   acme::Manager acme_;
   HealthMonitor health_;
+  Discovery discovery_;
   StatusServer status_;
   std::shared_ptr<const Snapshot> snapshot_;
   Hosts workers_;
   size_t running_ = 0;
   Instant next_ticket_rotation_ = kNever;
+  Instant next_sweep_{};
+  bool status_waits_ = false;  // a predecessor answers at its address until we are ready
   bool ready_ = false;
   bool stopping_ = false;
+  bool handed_over_ = false;
   std::move_only_function<void(Outcome)> started_;
   io::CancelToken house_token_;
   io::CancelToken drain_token_;  // cancelled when every worker has ended

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -17,6 +18,7 @@
 
 namespace sluice::gateway {
 
+struct Target;
 class Tunnel;
 class Worker;
 
@@ -40,7 +42,7 @@ enum class Speech : uint8_t { kHttp, kGrpc, kGrpcWeb };
 /// What the upstream's part of an exchange was, for log and metrics.
 struct UpstreamRecord {
   std::string_view upstream;
-  std::string_view target;
+  std::shared_ptr<const Target> target;  // the last one tried
   uint32_t tries = 0;
   Duration time{};  // from the first byte sent to the last one received, less what the client kept it waiting
 };

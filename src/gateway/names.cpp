@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "io/linked_token.h"
 #include "io/sleep.h"
 #include "telemetry/process_log.h"
 
@@ -19,7 +18,7 @@ void Names::refresh() {
     Name& name = at->second;
     if (is_new) {
       name.host = target->host;
-      ++unanswered_;
+      first_answers_.expect();
       added.push_back(&name);
     }
     bool known = std::ranges::any_of(name.targets, [&](const auto& other) { return other.lock() == target; });
@@ -38,24 +37,21 @@ io::Task<> Names::follow(Name& name) {
     auto slept = co_await io::sleep_for(loop_, wait, token_);
     if (!slept) break;
   }
-  answered(name);
+  first_answers_.arrived(name.answered);
   names_.erase(names_.find(name.host));
 }
 
 Duration Names::take(Name& name, io::Result<io::Resolution> resolved) {
   collect();
-  answered(name);
+  first_answers_.arrived(name.answered);
   if (!resolved) {
-    Duration wait = name.retry;
     // Once, not at each attempt.
-    if (wait == kFirstRetry)
+    if (!name.again.failing())
       log::warning("name `{}` cannot be resolved: {}; {}", name.host, io::error_text(resolved.error().code),
                    name.addresses.empty() ? "it has no address yet" : "its old addresses stay");
-    name.retry = std::min(wait * 2, kLastRetry);
-    return wait;
+    return name.again.after_failure();
   }
-  if (name.retry != kFirstRetry) log::info("name `{}` can be resolved again", name.host);
-  name.retry = kFirstRetry;
+  if (name.again.failing()) log::info("name `{}` can be resolved again", name.host);
   // Servers turn the order around from answer to answer; that is no change.
   std::ranges::sort(resolved->addresses);
   if (resolved->addresses != name.addresses) {
@@ -63,7 +59,7 @@ Duration Names::take(Name& name, io::Result<io::Resolution> resolved) {
     for (const auto& known : name.targets)
       if (auto target = known.lock()) publish(*target, name.addresses);
   }
-  return std::clamp(resolved->ttl, kShortestTtl, kLongestTtl);
+  return name.again.after_answer(resolved->ttl);
 }
 
 void Names::publish(TargetIdentity& target, const std::vector<io::Address>& addresses) {
@@ -78,19 +74,10 @@ bool Names::in_use(Name& name) {
   return !name.targets.empty();
 }
 
-void Names::answered(Name& name) {
-  if (std::exchange(name.answered, true)) return;
-  if (--unanswered_ > 0) return;
-  for (io::CancelToken* token : want_answers_) token->cancel(io::CancelReason::kDrain);
-}
-
 io::Task<> Names::first_answers(Duration limit) {
-  if (unanswered_ == 0) co_return;
-  io::LinkedToken waiting(token_);
-  want_answers_.push_back(&waiting);
-  auto slept = co_await io::sleep_for(loop_, limit, waiting);
-  std::erase(want_answers_, &waiting);
-  if (slept) log::warning("{} names without an answer so far", unanswered_);
+  co_await first_answers_.wait(loop_, limit, token_);
+  if (first_answers_.missing() > 0 && !token_.cancelled())
+    log::warning("{} names without an answer so far", first_answers_.missing());
 }
 
 }  // namespace sluice::gateway

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/dns_answers.h"
 #include "gateway/upstream.h"
 #include "io/dns.h"
 #include "io/loop.h"
@@ -19,11 +20,6 @@ namespace sluice::gateway {
 /// fails the old addresses stay.
 class Names {
  public:
-  static constexpr Duration kShortestTtl = std::chrono::seconds(1);
-  static constexpr Duration kLongestTtl = std::chrono::minutes(5);
-  static constexpr Duration kFirstRetry = std::chrono::seconds(1);  // doubles each time, up to kLastRetry
-  static constexpr Duration kLastRetry = std::chrono::seconds(30);
-
   Names(io::Loop& loop, io::Resolver& resolver, TargetRegistry& registry, store::EpochDomain& epochs)
       : loop_(loop), resolver_(resolver), registry_(registry), retired_(epochs) {}
 
@@ -46,7 +42,7 @@ class Names {
     std::vector<std::weak_ptr<TargetIdentity>> targets;
     std::vector<io::Address> addresses;  // sorted, port 0
     bool answered = false;               // once at least, good or bad
-    Duration retry = kFirstRetry;
+    AskAgain again;
   };
 
   io::Task<> follow(Name& name);
@@ -54,15 +50,13 @@ class Names {
   Duration take(Name& name, io::Result<io::Resolution> resolved);
   void publish(TargetIdentity& target, const std::vector<io::Address>& addresses);
   static bool in_use(Name& name);
-  void answered(Name& name);
 
   io::Loop& loop_;
   io::Resolver& resolver_;
   TargetRegistry& registry_;
   store::RetireList retired_;
-  std::map<std::string, Name> names_;           // by host; one task each
-  size_t unanswered_ = 0;                       // of names_
-  std::vector<io::CancelToken*> want_answers_;  // cancelled when unanswered_ is zero
+  std::map<std::string, Name> names_;  // by host; one task each
+  FirstAnswers first_answers_;
   io::CancelToken token_;
   io::TaskScope scope_;
 };

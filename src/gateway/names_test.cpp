@@ -56,6 +56,9 @@ class FakeResolver final : public io::Resolver {
     if (answers.size() > 1) answers.pop_front();
     co_return answer;
   }
+  io::Task<io::Result<io::ServiceRecords>> resolve_service(std::string, io::CancelToken&) override {
+    co_return io::fail(io::ErrorCode::kUnresolved);
+  }
   std::deque<io::Result<io::Resolution>> answers;  // the last one stays
   std::vector<std::string> asked;
 

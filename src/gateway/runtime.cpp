@@ -5,9 +5,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <climits>
 #include <cstdio>
 
 #include "config/document_types.h"
+#include "gateway/handover/service_manager.h"
 #include "gateway/worker_thread.h"
 #include "io/cares/cares_resolver.h"
 #include "telemetry/process_log.h"
@@ -68,6 +70,20 @@ uint32_t most_connections() {
   return descriptors > kept ? descriptors - kept : 1;
 }
 
+std::string host_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  if (gethostname(name.data(), name.size() - 1) < 0) return {};
+  return name.data();
+}
+
+/// As the resolver takes them.
+std::string name_servers(const config::Gateway& gateway) {
+  std::string list;
+  for (const config::Address& server : gateway.dns.servers)
+    list.append(list.empty() ? "" : ",").append(config::to_text(server));
+  return list;
+}
+
 void print_diagnostics(const config::Diagnostics& diagnostics) {
   bool colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
   std::fputs(diagnostics.render_text(colour).c_str(), stderr);
@@ -96,14 +112,22 @@ int Runtime::run() {
   services_->connections.set_ceiling(most_connections());
   compiler_ = std::make_unique<Compiler>(*services_, policies_, handlers_);
   metrics_ = &services_->registry.attach();
-  resolver_ = std::make_unique<io::CaresResolver>(loop_, io::CaresResolver::Options{});
-  plane_ = std::make_unique<DataPlane>(loop_, *services_, *resolver_, compiler_->targets(), *metrics_);
+  services_->node = host_name();
 
+  auto inherited = services_->inherited.take_from_environment();
+  if (!inherited) {
+    log::error("what a predecessor has left cannot be used: {}", inherited.error());
+    return 1;
+  }
   run_signal_thread();
   // Not before signals are blocked: its threads must not get them.
   offload_.emplace(1, kMostJobs);
   services_->quotas.write_on(loop_, *offload_);
-  if (!start(load())) {
+  Loaded first = load();
+  io::CaresResolver::Options resolving{.servers = name_servers(first.result.document.gateway)};
+  resolver_ = std::make_unique<io::CaresResolver>(loop_, resolving);
+  plane_ = std::make_unique<DataPlane>(loop_, *services_, *resolver_, compiler_->targets(), *metrics_);
+  if (!start(std::move(first))) {
     end_signal_thread();
     return 1;
   }
@@ -202,6 +226,7 @@ DataPlane::Hosts Runtime::make_workers(std::vector<std::unique_ptr<io::SystemLoo
     workers.push_back(std::move(worker));
   }
   workers_ = workers.size();
+  services_->inherited.divide_among(workers_);
   return workers;
 }
 
@@ -216,6 +241,9 @@ void Runtime::announce() {
   }
   log::info("ready: revision {}, {} workers, io {}, status on {}", snapshot.revision, workers_,
             io::backend_name(io_.backend), plane_->status().address().text());
+  // After a handover the predecessor tells: the service manager listens to the main process alone.
+  if (!services_->inherited.any()) handover::tell_service_manager("READY=1");
+  services_->inherited.report_ready();
   if (options_.on_ready) options_.on_ready();
 }
 
@@ -257,6 +285,8 @@ io::Task<> Runtime::try_reload(Loaded loaded) {
     co_return;
   }
   auto prepared = co_await plane_->prepare(*loaded.compiled);
+  // A successor has the sockets that were listened on when it was started, no others.
+  while (handing_over_) co_await handover_ended_.wait_anyway();
   if (plane_->stopping()) co_return;
   if (!prepared) {
     plane_->refuse(prepared.error());
@@ -279,6 +309,7 @@ void Runtime::warn_of_restarts(const config::Gateway& gateway) const {
   if (gateway.io != started_with_.io) log::warning("`io` changes by restart only");
   if (gateway.status.address != started_with_.status.address)
     log::warning("`status.address` changes by restart only");
+  if (gateway.dns != started_with_.dns) log::warning("`dns` changes by restart only");
   if (gateway.state != started_with_.state) log::warning("`state` changes by restart only");
   if (gateway.access_log.path != started_with_.access_log.path)
     log::warning("`access_log.path` changes by restart only");

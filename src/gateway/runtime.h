@@ -2,7 +2,10 @@
 // threads of their own; a thread of low priority that compiles.
 #pragma once
 
+#include <sys/types.h>
+
 #include <condition_variable>
+#include <expected>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,6 +20,7 @@
 #include "io/backend.h"
 #include "io/epoll/epoll_loop.h"
 #include "io/offload.h"
+#include "io/signal.h"
 #include "telemetry/log_writer.h"
 
 namespace sluice::gateway {
@@ -25,6 +29,8 @@ struct RuntimeOptions {
   std::vector<config::Input> inputs;
   bool watch = false;              // reload when a file changes; for certificates that is done anyway
   std::function<void()> on_ready;  // once, on the main loop, when the first configuration is active
+  /// How the process was started; a successor is started so too. Empty: there can be none.
+  std::vector<std::string> command;
 };
 
 class Runtime {
@@ -32,9 +38,9 @@ class Runtime {
   Runtime(const PolicyTypes& policies, const HandlerTypes& handlers, RuntimeOptions options);
   ~Runtime();
 
-  /// Serves until SIGTERM or SIGINT; the process's exit code. Problems with the first configuration go to
-  /// standard error. Must be called before any other thread is started: it blocks the signals that it waits
-  /// for.
+  /// Serves until SIGTERM or SIGINT, or until a successor has taken over; the process's exit code. Problems
+  /// with the first configuration go to standard error. Must be called before any other thread is started: it
+  /// blocks the signals that it waits for.
   int run();
 
   /// For whoever starts threads before `run`: none of them is to get the signals.
@@ -57,9 +63,12 @@ class Runtime {
   io::Task<> finish_reload(Loaded loaded);
   io::Task<> try_reload(Loaded loaded);
   void warn_of_restarts(const config::Gateway& gateway) const;
-  void begin_shutdown();
+  void begin_shutdown(bool handed_over = false);
   void on_signal(int signal);
-  io::Task<> shut_down();
+  void begin_handover();
+  io::Task<> hand_over();
+  void after_handover(const std::expected<pid_t, std::string>& successor);
+  io::Task<> shut_down(bool handed_over);
   void announce();
   void register_sources();
 
@@ -89,6 +98,11 @@ class Runtime {
   io::BackendChoice io_{};        // of the workers
   size_t workers_ = 0;
   int exit_code_ = 0;
+  bool handing_over_ = false;
+  bool reload_after_handover_ = false;
+  io::Signal handover_ended_{loop_};
+  io::CancelToken handover_token_;
+  io::TaskScope handover_scope_;
   io::TaskScope reload_scope_;
   io::TaskScope scope_;
 

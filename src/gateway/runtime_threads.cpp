@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config/references.h"
+#include "gateway/handover/service_manager.h"
 #include "gateway/runtime.h"
 #include "telemetry/process_log.h"
 
@@ -31,7 +32,7 @@ std::string file_state(const std::string& path) {
 sigset_t handled_signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) sigaddset(&signals, signal);
   return signals;
 }
 
@@ -123,7 +124,8 @@ void Runtime::run_signal_thread() {
       int received = 0;
       if (sigwait(&signals, &received) != 0) continue;
       if (signals_done_) return;
-      if (received != SIGHUP && ++stops > 1) std::_Exit(128 + received);  // the second one: now
+      bool stop = received == SIGTERM || received == SIGINT;
+      if (stop && ++stops > 1) std::_Exit(128 + received);  // the second one: now
       loop_.post([this, received] { on_signal(received); });
     }
   });
@@ -139,25 +141,35 @@ void Runtime::on_signal(int received) {
   if (received == SIGHUP) {
     log::info("SIGHUP: reloading");
     log_->reopen();
-    request_reload();
+    if (handing_over_)
+      reload_after_handover_ = true;
+    else
+      request_reload();
+  } else if (received == SIGUSR2) {
+    begin_handover();
   } else {
     log::info("{}: draining", received == SIGINT ? "SIGINT" : "SIGTERM");
+    if (!plane_->stopping()) handover::tell_service_manager("STOPPING=1");
+    handover_token_.cancel(io::CancelReason::kDrain);
     begin_shutdown();
   }
 }
 
-void Runtime::begin_shutdown() {
-  if (!plane_->stopping()) scope_.spawn(shut_down());
+void Runtime::begin_shutdown(bool handed_over) {
+  if (!plane_->stopping()) scope_.spawn(shut_down(handed_over));
 }
 
-io::Task<> Runtime::shut_down() {
+io::Task<> Runtime::shut_down(bool handed_over) {
   // Who never served has nobody to say goodbye to.
   Duration delay = exit_code_ == 0 ? started_with_.drain.delay : Duration::zero();
-  bool ended = co_await plane_->shut_down(delay, started_with_.drain.timeout);
+  DataPlane::Ending ending{
+      .delay = delay, .timeout = started_with_.drain.timeout, .handed_over = handed_over};
+  bool ended = co_await plane_->shut_down(ending);
   if (!ended) {
     log::error("some exchanges did not end");
     std::_Exit(1);
   }
+  co_await handover_scope_.join();
   co_await reload_scope_.join();
   loop_.stop();
 }

@@ -4,9 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "gateway/acme/challenges.h"
 #include "gateway/connection_limits.h"
+#include "gateway/handover/inherited_sockets.h"
 #include "gateway/health/health_reports.h"
 #include "gateway/plan.h"
 #include "store/credentials.h"
@@ -45,7 +47,9 @@ struct Services {
   store::CredentialTable credentials;
   acme::Challenges challenges;
   HealthReports health;
+  handover::InheritedSockets inherited;
   std::atomic<size_t> workers{0};  // made so far
+  std::string node;                // the host's name; set before the first configuration
   std::shared_ptr<SlotAllocator> plan_slots = std::make_shared<SlotAllocator>();
 };
 

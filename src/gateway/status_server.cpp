@@ -28,14 +28,15 @@ Answer problem(uint16_t status, std::string_view code, std::string_view detail, 
 
 }  // namespace
 
-io::Result<> StatusServer::listen(const io::Address& address) {
-  auto listener = loop_.listen(address, {});
+io::Result<> StatusServer::listen(const io::Address& address, int inherited) {
+  auto listener = loop_.listen(address, {.inherited = inherited});
   if (!listener) return std::unexpected(listener.error());
   listener_ = std::move(*listener);
   listener_->bind(token_);
-  scope_.spawn(io::accept_connections(loop_, *listener_, acceptor_, token_));
   return {};
 }
+
+void StatusServer::serve() { scope_.spawn(io::accept_connections(loop_, *listener_, acceptor_, token_)); }
 
 bool StatusServer::admit(const io::Address&) {
   if (open_ < kMostConnections) return true;

@@ -29,8 +29,12 @@ class StatusServer final : public http::RequestHandler {
 
   StatusServer(io::Loop& loop, Source source) : loop_(loop), source_(std::move(source)) {}
 
-  io::Result<> listen(const io::Address& address);
+  /// Takes the address; `inherited`: by a socket of a predecessor's, or below zero by a new one. Nothing is
+  /// answered before `serve`.
+  io::Result<> listen(const io::Address& address, int inherited = -1);
+  void serve();
   io::Address address() const { return listener_->address(); }
+  io::Result<int> duplicate_socket() const { return listener_->duplicate(); }
   void stop();
   io::Task<> join();
 
@@ -40,6 +44,7 @@ class StatusServer final : public http::RequestHandler {
   io::Task<> handle(http::ServerExchange& exchange) override;
   bool admit(const io::Address&) override;
   void count_connections(uint16_t, int open, int) override { open_ += open; }
+  bool draining() const override { return token_.cancelled(); }
 
  private:
   io::Loop& loop_;

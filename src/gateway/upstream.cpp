@@ -25,20 +25,10 @@ TargetIdentity::~TargetIdentity() {
   slots_->give_back(slot);
 }
 
-namespace {
-
-std::vector<TargetLoad*> loads_of(const std::vector<Target>& targets) {
-  std::vector<TargetLoad*> loads;
-  for (const Target& target : targets) loads.push_back(&target.identity->load);
-  return loads;
-}
-
-}  // namespace
-
 Upstream::Upstream(std::string upstream_name, const config::Upstream& configured, UpstreamParts parts,
                    const telemetry::UpstreamMetrics& upstream_metrics)
     : name(std::move(upstream_name)),
-      targets(std::move(parts.targets)),
+      services(std::move(parts.services)),
       host(configured.host),
       protocol(configured.protocol),
       proxy_protocol(configured.proxy_protocol),
@@ -54,15 +44,22 @@ Upstream::Upstream(std::string upstream_name, const config::Upstream& configured
              .adaptive = configured.adaptive_concurrency},
       load_(std::move(parts.load)),
       zone_(std::move(parts.zone)),
+      node_(hash64(parts.node)),
       shares_{.panic = configured.health.panic.share,
               .slow_start = configured.slow_start,
-              .hashed = configured.balance.hash.has_value()},
-      balancer_(configured.balance, loads_of(targets), make_view(kNever)) {
-  if (configured.balance.sticky) {
-    std::vector<std::string> authorities;
-    for (const Target& target : targets) authorities.push_back(target.authority);
-    sticky_.emplace(*configured.balance.sticky, name, authorities);
+              .hashed = configured.balance.hash.has_value(),
+              .subset = configured.balance.subset},
+      balancer_(configured.balance),
+      written_(std::move(parts.targets)) {
+  if (configured.balance.sticky) sticky_.emplace(*configured.balance.sticky, name);
+  TargetList targets;
+  for (Target& target : written_) {
+    target.number = static_cast<uint16_t>(targets.size());
+    if (sticky_) target.cookie = sticky_->value_of(target.authority);
+    // Shares nothing: see TargetPointer.
+    targets.emplace_back(std::shared_ptr<const Target>(), &target);
   }
+  view_.store(make_view(std::move(targets), kNever).release(), std::memory_order_release);
   using Kind = config::RetryCondition::Kind;
   retry = {.attempts = configured.retry.attempts,
            .on_connect_failure = false,
@@ -71,7 +68,9 @@ Upstream::Upstream(std::string upstream_name, const config::Upstream& configured
            .statuses = {},
            .grpc_statuses = 0,
            .budget = configured.retry.budget.share,
-           .backoff = configured.retry.backoff};
+           .backoff = configured.retry.backoff,
+           .body = configured.retry.body.bytes,
+           .idempotency_key = configured.retry.idempotency_key};
   for (const config::RetryCondition& condition : configured.retry.on) {
     if (condition.kind == Kind::kConnectFailure) retry.on_connect_failure = true;
     if (condition.kind == Kind::kReset) retry.on_reset = true;
@@ -80,6 +79,8 @@ Upstream::Upstream(std::string upstream_name, const config::Upstream& configured
     if (condition.kind == Kind::kGrpcStatus) retry.grpc_statuses |= 1u << condition.status;
   }
 }
+
+Upstream::~Upstream() { delete view_.load(std::memory_order_acquire); }
 
 std::string Upstream::proxy_header(const io::Address& client, const io::Address& destination) const {
   bool first = proxy_protocol == config::UpstreamProxyProtocol::kV1;
@@ -97,18 +98,33 @@ bool Upstream::record(const Target& target, int status) const {
   return false;
 }
 
-std::unique_ptr<const TargetView> Upstream::make_view(Instant now) const {
+std::optional<uint16_t> Upstream::target_of_cookie(std::string_view value) const {
+  for (const TargetPointer& target : view().targets)
+    if (target && target->cookie == value) return target->number;
+  return std::nullopt;
+}
+
+std::unique_ptr<const TargetView> Upstream::make_view(TargetList targets, Instant now) const {
   std::vector<TargetShare> shares;
-  for (const Target& target : targets) {
-    const TargetHealth& state = target.identity->health;
-    shares.push_back({.weight = target.weight,
-                      .priority = target.priority,
-                      .near = zone_.empty() || target.zone.empty() || target.zone == zone_,
-                      .healthy = state.healthy(),
-                      .healthy_since = state.healthy_since.load(std::memory_order_relaxed),
-                      .key = hash64(target.authority)});
+  std::vector<TargetLoad*> loads;
+  for (const TargetPointer& target : targets) {
+    TargetShare& share = shares.emplace_back(TargetShare{.weight = 0});
+    loads.push_back(target ? &target->identity->load : nullptr);
+    if (!target) continue;
+    const TargetHealth& state = target->identity->health;
+    uint64_t key = hash64(target->authority);
+    share = {.weight = target->weight,
+             .priority = target->priority,
+             .near = zone_.empty() || target->zone.empty() || target->zone == zone_,
+             .healthy = state.healthy(),
+             .healthy_since = state.healthy_since.load(std::memory_order_relaxed),
+             .key = key,
+             .rank = mix64(key ^ node_)};
   }
-  return gateway::make_view(shares, shares_, now);
+  auto view = gateway::make_view(shares, shares_, now);
+  view->targets = std::move(targets);
+  view->loads = std::move(loads);
+  return view;
 }
 
 std::shared_ptr<TargetIdentity> TargetRegistry::find_or_make(const std::string& upstream,

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -57,6 +58,7 @@ class TargetIdentity {
   TargetLoad load;
   TargetOutcomes outcomes;
   TargetHealth health;
+  std::atomic<long> pools{0};  // of workers; each has a reference to this
 
   /// Null until the name is resolved. A worker reads it while it is online (see EpochReader) and copies what
   /// it needs.
@@ -75,12 +77,32 @@ class TargetIdentity {
   std::shared_ptr<SlotAllocator> slots_;
 };
 
+/// Immutable: one whose weight changes is another one, with the same identity.
 struct Target {
+  static constexpr uint16_t kWritten = 0xffff;
+
   std::shared_ptr<TargetIdentity> identity;
   std::string authority;  // host:port, as its `Host` and as the log names it
   std::string base_path;
   uint32_t weight = 1;
   uint32_t priority = 0;
+  std::string zone = {};
+  uint16_t number = 0;          // in its upstream's list
+  uint16_t service = kWritten;  // which one of its upstream's services has it; kWritten: the document
+  std::string cookie = {};      // by which a client comes back to it; empty: by none
+};
+
+/// What a target is used by, on whatever worker: of one that the document names no count is kept, for its
+/// upstream has it for ever.
+using TargetPointer = std::shared_ptr<const Target>;
+
+/// Targets of an upstream that DNS lists (SRV records, RFC 2782).
+struct TargetService {
+  std::string name;
+  std::string base_path;
+  TargetTls tls = {};
+  uint32_t weight = 1;    // times its records'
+  uint32_t priority = 0;  // of its best records
   std::string zone = {};
 };
 
@@ -93,23 +115,30 @@ struct RetryRules {
   uint32_t grpc_statuses = 0;  // bit by http::GrpcStatus
   double budget = 0.2;         // of the requests at once
   Duration backoff{0};         // before the second retry, at most
+  size_t body = 0;             // of a request, that is kept for another try
+  bool idempotency_key = false;
 };
 
 /// What an upstream is, beside its configuration.
 struct UpstreamParts {
-  std::vector<Target> targets;
+  std::vector<Target> targets = {};
+  std::vector<TargetService> services = {};
   std::shared_ptr<UpstreamLoad> load = std::make_shared<UpstreamLoad>();
   std::string zone = {};  // of the gateway
+  std::string node = {};  // likewise, its name
 };
 
-/// Immutable but for the balancer's state.
+/// Immutable but for its view, which the main loop changes, and the balancer's state.
 class Upstream {
  public:
   Upstream(std::string upstream_name, const config::Upstream& configured, UpstreamParts parts,
            const telemetry::UpstreamMetrics& upstream_metrics);
+  Upstream(const Upstream&) = delete;
+  Upstream& operator=(const Upstream&) = delete;
+  ~Upstream();
 
   const std::string name;
-  const std::vector<Target> targets;
+  const std::vector<TargetService> services;
   const config::UpstreamHost host;
   const config::UpstreamProtocol protocol;
   const config::UpstreamProxyProtocol proxy_protocol;
@@ -124,15 +153,22 @@ class Upstream {
   /// That header. `destination`: what the client had connected to.
   std::string proxy_header(const io::Address& client, const io::Address& destination) const;
 
-  /// Whom to send a request to; null when no target takes any.
-  const Target* choose(const BalanceRequest& request) const {
-    auto chosen = balancer_.choose(request);
-    return chosen ? &targets[*chosen] : nullptr;
+  /// Whom to send a request to; null when no target takes any. As `view`.
+  TargetPointer choose(const BalanceRequest& request) const {
+    const TargetView& now = view();
+    auto chosen = balancer_.choose(now, request);
+    return chosen ? now.targets[*chosen] : nullptr;
   }
-  uint16_t number_of(const Target& target) const { return static_cast<uint16_t>(&target - targets.data()); }
+  /// The targets of the moment and their shares. A worker looks at it while it is online (see EpochReader)
+  /// and copies what it needs.
+  const TargetView& view() const { return *view_.load(std::memory_order_acquire); }
   const Balancer& balancer() const { return balancer_; }
+  /// Not all of its targets are used.
+  bool narrows() const { return shares_.subset > 0; }
   /// Null: clients are not brought back.
   const StickySessions* sticky() const { return sticky_ ? &*sticky_ : nullptr; }
+  /// The number of the target that a client with this cookie had; nothing: it is none of ours any more.
+  std::optional<uint16_t> target_of_cookie(std::string_view value) const;
   /// Of all configurations that have an upstream of its name.
   UpstreamLoad& load() const { return *load_; }
   /// What `load` is bounded by.
@@ -142,15 +178,22 @@ class Upstream {
   /// failed often enough in a row to be reported.
   bool record(const Target& target, int status) const;
 
-  /// By how its targets are at `now`; kNever: without slow starts.
-  std::unique_ptr<const TargetView> make_view(Instant now) const;
+  /// Of these targets, by how they are at `now`; kNever: without slow starts.
+  std::unique_ptr<const TargetView> make_view(TargetList targets, Instant now) const;
+  /// Of the main loop alone. The old view, to be retired by the caller.
+  std::unique_ptr<const TargetView> replace_view(std::unique_ptr<const TargetView> view) const {
+    return std::unique_ptr<const TargetView>(view_.exchange(view.release(), std::memory_order_acq_rel));
+  }
 
  private:
   const std::shared_ptr<UpstreamLoad> load_;
   const std::string zone_;
+  const uint64_t node_;
   const ShareRules shares_;
   const Balancer balancer_;
   std::optional<StickySessions> sticky_;
+  std::vector<Target> written_;  // in the document
+  mutable std::atomic<const TargetView*> view_{nullptr};
 };
 
 /// Where identities live: used by the compiler and by whoever resolves names. Thread-safe.
@@ -160,12 +203,20 @@ class TargetRegistry {
                                                const TargetTls& tls = {});
   /// What upstreams of that name carry.
   std::shared_ptr<UpstreamLoad> load_of(const std::string& upstream);
-  /// Before each compilation: what no configuration names any more.
+  /// From time to time: what no configuration and no service names any more.
   void forget_unused();
   /// Identities whose host is a name, alive now.
   std::vector<std::shared_ptr<TargetIdentity>> names();
 
+  /// Who resolves names; told on any thread. Before the first worker.
+  void observe_names(std::function<void()> observer) { observer_ = std::move(observer); }
+  /// A worker has made an identity that no configuration has: its name is to be resolved.
+  void resolve_soon() {
+    if (observer_) observer_();
+  }
+
  private:
+  std::function<void()> observer_;
   std::mutex mutex_;
   std::shared_ptr<SlotAllocator> slots_ = std::make_shared<SlotAllocator>();
   std::map<std::string, std::weak_ptr<TargetIdentity>> identities_;  // by upstream, authority and TLS

@@ -1,6 +1,7 @@
 #include "gateway/worker.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "gateway/tunnel.h"
 #include "telemetry/process_log.h"
@@ -12,6 +13,11 @@ namespace {
 /// Of a request's body while the client is waited for: what trickles in more slowly is refused with 408. Slow
 /// enough for any real network, fast enough that no connection is held for ever.
 constexpr uint64_t kLeastUploadBytes = 512;
+
+handover::SocketKind socket_kind(config::ListenerProtocol protocol) {
+  return protocol == config::ListenerProtocol::kUdp ? handover::SocketKind::kDatagrams
+                                                    : handover::SocketKind::kShared;
+}
 
 }  // namespace
 
@@ -58,13 +64,13 @@ std::expected<void, std::string> Worker::listen() {
   }
   forget_moved();
   for (const ListenerSettings& settings : wanted) {
-    auto known = std::ranges::find_if(listening_, [&](const auto& listening) {
-      return !listening->token.cancelled() && same(listening->settings, settings);
-    });
-    if (known != listening_.end()) {
-      (*known)->settings = settings;
-      continue;
+    bool known = false;  // by several sockets when a predecessor had more workers
+    for (auto& listening : listening_) {
+      if (listening->token.cancelled() || !same(listening->settings, settings)) continue;
+      listening->settings = settings;
+      known = true;
     }
+    if (known) continue;
     auto opened = open(settings);
     if (!opened)
       return std::unexpected(fmt::format("listener `{}` cannot listen on {}: {}", settings.name,
@@ -85,13 +91,25 @@ void Worker::forget_moved() {
   }
 }
 
-std::expected<void, io::Error> Worker::open(const ListenerSettings& settings) {
+io::Result<> Worker::open(const ListenerSettings& settings) {
+  auto inherited = services_.inherited.take(socket_kind(settings.protocol), settings.address, number_);
+  if (inherited.empty()) return listen_on(settings, -1);
+  for (int descriptor : inherited) {
+    auto opened = listen_on(settings, descriptor);
+    if (!opened) return opened;
+  }
+  return {};
+}
+
+/// On a socket that a predecessor has handed over, or, below zero, on a new one.
+io::Result<> Worker::listen_on(const ListenerSettings& settings, int inherited) {
   auto listening = std::make_unique<Listening>(*this, settings);
   Listening& opened = *listening;
   if (settings.protocol == config::ListenerProtocol::kUdp) {
-    auto socket = loop_.open_datagrams(
-        settings.address,
-        {.reuse_port = true, .waiting_bytes = settings.waiting_bytes, .remote = std::nullopt});
+    auto socket = loop_.open_datagrams(settings.address, {.reuse_port = true,
+                                                          .waiting_bytes = settings.waiting_bytes,
+                                                          .remote = std::nullopt,
+                                                          .inherited = inherited});
     if (!socket) return std::unexpected(socket.error());
     opened.datagrams =
         std::make_unique<DatagramRelay>(*this, std::move(*socket), opened.settings, opened.token);
@@ -99,7 +117,7 @@ std::expected<void, io::Error> Worker::open(const ListenerSettings& settings) {
     scope_.spawn(relay_datagrams(opened));
     return {};
   }
-  auto listener = loop_.listen(settings.address, {.reuse_port = true});
+  auto listener = loop_.listen(settings.address, {.reuse_port = true, .inherited = inherited});
   if (!listener) return std::unexpected(listener.error());
   opened.listener = std::move(*listener);
   opened.listener->bind(opened.token);
@@ -122,12 +140,30 @@ void Worker::publish(const SnapshotChange& change) {
   snapshot_ = change.next;
   pins_.retire(change.retired);
   redis_.forget_unused();
-  pools_.forget_unused();
+  forget_unused_pools();
 }
 
-void Worker::drain() {
-  for (auto& listening : listening_) listening->token.cancel(io::CancelReason::kDrain);
+void Worker::forget_unused_pools() { pools_.forget_unused(); }
+
+io::Result<std::vector<int>> Worker::duplicate_sockets() {
+  std::vector<int> duplicates;
+  for (auto& listening : listening_) {
+    if (listening->token.cancelled()) continue;
+    auto duplicate =
+        listening->listener ? listening->listener->duplicate() : listening->datagrams->duplicate_socket();
+    if (duplicate) {
+      duplicates.push_back(*duplicate);
+      continue;
+    }
+    for (int made : duplicates) close(made);
+    return std::unexpected(duplicate.error());
+  }
+  return duplicates;
+}
+
+void Worker::drain(io::CancelReason why) {
   draining_ = true;
+  for (auto& listening : listening_) listening->token.cancel(why);
   background_.token.cancel(io::CancelReason::kDrain);
   connections_.for_each([](http::Connection& connection) { connection.drain(); });
   tunnels_.for_each([](Tunnel& tunnel) { tunnel.drain(); });

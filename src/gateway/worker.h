@@ -44,8 +44,13 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   std::expected<void, std::string> listen();
   /// New requests see the new snapshot; those in hand go on with the plan that they began with.
   void publish(const SnapshotChange& change);
-  /// Connections say goodbye: no more are accepted, idle ones end, the others end with their response.
-  void drain();
+  /// Of targets that nobody names any more.
+  void forget_unused_pools();
+  /// Descriptors of its own of every socket that it listens on, for a successor; they are the caller's.
+  io::Result<std::vector<int>> duplicate_sockets();
+  /// Connections say goodbye: no more are accepted but those that wait already, idle ones end, the others end
+  /// with their response. `kHandedOver`: another process listens on the same sockets.
+  void drain(io::CancelReason why = io::CancelReason::kDrain);
   /// Ends what is left.
   void cancel_all(io::CancelReason reason);
   /// Until every connection has ended; after `drain`.
@@ -100,6 +105,7 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   void count_limit(std::string_view limit) override { metrics_.add(limit_hits_[limit]); }
   bool admit(const io::Address& peer) override;
   void release(const io::Address& peer) override { services_.connections.release(peer); }
+  bool draining() const override { return draining_; }
   bool measures_queue() override {
     return snapshot_->queue_delay > Duration::zero() && queue_delay_.wants_sample(loop_.now());
   }
@@ -131,7 +137,8 @@ class Worker final : public http::RequestHandler, private io::Loop::Observer {
   /// Without what is to be said of the answer.
   telemetry::AccessRecord record_of(Exchange& exchange) const;
   io::Task<std::optional<http::Error>> read_prefix(Exchange& exchange, PrefixedBody& body);
-  std::expected<void, io::Error> open(const ListenerSettings& settings);
+  io::Result<> open(const ListenerSettings& settings);
+  io::Result<> listen_on(const ListenerSettings& settings, int inherited);
   void forget_moved();
   io::Task<> accept_from(Listening& listening);
   io::Task<> relay_datagrams(Listening& listening);

@@ -184,7 +184,9 @@ TEST_F(WorkerTest, ADrainEndsIdleConnectionsAndTheOthersWithTheirAnswer) {
   world.run_for(1s);
   Instant began = world.now();
   workers[0]->drain();
-  world.run_for(1ms);
+  world.run_for(http::kDrainGrace - 1ms);
+  EXPECT_FALSE(idle.ended()) << "it may have asked already";
+  world.run_for(10ms);
   EXPECT_TRUE(idle.ended());
   EXPECT_FALSE(idle.broken());
   EXPECT_FALSE(active.ended());

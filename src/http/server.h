@@ -122,6 +122,8 @@ class RequestHandler {
   /// A connection has come. False: it is closed at once. Otherwise `release` follows when it has ended.
   virtual bool admit(const io::Address&) { return true; }
   virtual void release(const io::Address&) {}
+  /// Connections that come now are drained from their beginning: each may ask once.
+  virtual bool draining() const { return false; }
   /// Whether `ServerExchange::queued` is wanted of the request that begins now.
   virtual bool measures_queue() { return false; }
   /// Connections of a listener that came (+1) and went (-1), and those with a request in hand.

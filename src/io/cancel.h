@@ -8,7 +8,7 @@
 
 namespace sluice::io {
 
-enum class CancelReason : uint8_t { kNone, kClientGone, kDeadline, kDrain, kRevoked, kShed };
+enum class CancelReason : uint8_t { kNone, kClientGone, kDeadline, kDrain, kHandedOver, kRevoked, kShed };
 std::string_view cancel_reason_text(CancelReason reason);
 
 class CancelToken;
@@ -78,6 +78,8 @@ inline std::string_view cancel_reason_text(CancelReason reason) {
       return "deadline";
     case CancelReason::kDrain:
       return "drain";
+    case CancelReason::kHandedOver:
+      return "handed_over";
     case CancelReason::kRevoked:
       return "revoked";
     case CancelReason::kShed:

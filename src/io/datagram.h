@@ -26,6 +26,7 @@ struct DatagramOptions {
   bool reuse_port = false;        // several loops share the address, the kernel shares peers out
   uint32_t waiting_bytes = 0;     // that may wait in the kernel; 0: as the system has it
   std::optional<Address> remote;  // the only peer
+  int inherited = -1;  // a socket that is bound there already and is taken over instead of a new one
 };
 
 /// Waits end with kCancelled when the token it is bound to is cancelled. It must not be destroyed while
@@ -55,6 +56,8 @@ class DatagramSocket : public Cancellable {
 
   /// Where it is bound; the port is the one given by the system when 0 was asked for.
   virtual Address address() const = 0;
+  /// Another descriptor of the same socket, for another process to read from it too.
+  virtual Result<int> duplicate() const = 0;
 
  protected:
   virtual bool try_receive(Result<Received>& result) = 0;

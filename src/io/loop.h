@@ -24,6 +24,7 @@ namespace sluice::io {
 struct ListenOptions {
   bool reuse_port = false;  // several loops listen on one address, the kernel shares connections out
   int backlog = 4096;
+  int inherited = -1;  // a socket that listens there already and is taken over instead of a new one
 };
 
 class Loop {

@@ -31,6 +31,11 @@ std::unexpected<Error> close_and_fail(int descriptor) {
 }  // namespace
 
 Result<int> open_listening_socket(const Address& address, ListenOptions options) {
+  if (options.inherited >= 0) {
+    // Once more, for the length of its queue.
+    if (listen(options.inherited, options.backlog) < 0) return close_and_fail(options.inherited);
+    return options.inherited;
+  }
   auto descriptor = open_socket(address);
   if (!descriptor) return descriptor;
   int on = 1;
@@ -40,6 +45,19 @@ Result<int> open_listening_socket(const Address& address, ListenOptions options)
   if (bind(*descriptor, to.get(), to.size()) < 0 || listen(*descriptor, options.backlog) < 0)
     return close_and_fail(*descriptor);
   return descriptor;
+}
+
+int accept_rest(int listener) {
+  int accepted;
+  do accepted = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  while (accepted < 0 && (errno == EINTR || errno == ECONNABORTED));
+  return accepted;
+}
+
+Result<int> duplicate_descriptor(int descriptor) {
+  int duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  if (duplicate < 0) return std::unexpected(error_from_errno(errno));
+  return duplicate;
 }
 
 Result<int> open_connecting_socket(const Address& address) {

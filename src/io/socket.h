@@ -12,8 +12,16 @@
 
 namespace sluice::io {
 
+/// What may wait in a listener's queue when it ends, and is accepted yet.
+inline constexpr int kMostLastAccepts = 4096;
+
 /// Bound and listening.
 Result<int> open_listening_socket(const Address& address, ListenOptions options);
+/// The next of a listener's queue, which may be of interest to nobody any more: without waiting, and without
+/// telling why there is none.
+int accept_rest(int listener);
+/// Another descriptor of the same socket, closed on exec as all are.
+Result<int> duplicate_descriptor(int descriptor);
 /// Connecting; the outcome is `connect_outcome` once the socket can be written to.
 Result<int> open_connecting_socket(const Address& address);
 Result<> connect_outcome(int descriptor);

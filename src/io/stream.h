@@ -135,11 +135,14 @@ class Listener : public Cancellable {
     void await_suspend(std::coroutine_handle<> waiter) { listener.wait_accept(waiter, &result); }
     Result<std::unique_ptr<Stream>> await_resume() { return std::move(result); }
   };
-  /// The next connection. kNoDescriptors: one was shed because descriptors ran out.
+  /// The next connection. kNoDescriptors: one was shed because descriptors ran out. Once it is cancelled it
+  /// still gives what had come before, and then kCancelled: closing over them would reset them.
   AcceptAwait accept() { return {*this}; }
 
   /// Where it listens; the port is the one given by the system when 0 was asked for.
   virtual Address address() const = 0;
+  /// Another descriptor of the same socket, for another process to accept from it too.
+  virtual Result<int> duplicate() const = 0;
 
  protected:
   virtual bool try_accept(Result<std::unique_ptr<Stream>>& result) = 0;

@@ -426,6 +426,46 @@ TYPED_TEST_P(StreamContract, CancelEndsAnAccept) {
   EXPECT_EQ(seen.after, ErrorCode::kCancelled);
 }
 
+inline Task<size_t> cancel_with_connections_waiting(Loop& loop, bool accepting) {
+  auto listener = loop.listen(Address::loopback(0), {}).value();
+  CancelToken token;
+  CancelToken none;
+  listener->bind(token);
+  std::vector<std::unique_ptr<Stream>> clients;
+  std::vector<std::unique_ptr<Stream>> accepted;
+  if (accepting) {  // what a back-end does ahead of its caller has begun
+    auto first = co_await loop.connect(listener->address(), none);
+    clients.push_back(std::move(*first));
+    auto stream = co_await listener->accept();
+    accepted.push_back(std::move(*stream));
+  }
+  for (int i = 0; i < 5; ++i) {
+    auto client = co_await loop.connect(listener->address(), none);
+    clients.push_back(std::move(*client));
+  }
+  token.cancel(CancelReason::kDrain);
+  for (;;) {
+    auto stream = co_await listener->accept();
+    if (!stream) {
+      EXPECT_EQ(stream.error().code, ErrorCode::kCancelled);
+      break;
+    }
+    accepted.push_back(std::move(*stream));
+  }
+  listener->unbind();
+  listener.reset();
+  size_t served = 0;
+  for (auto& stream : accepted) {
+    auto written = co_await write_text(*stream, "x");
+    served += written ? 1 : 0;
+  }
+  co_return served;
+}
+TYPED_TEST_P(StreamContract, WhatHadComeBeforeACancelIsStillAccepted) {
+  EXPECT_EQ(this->backend_.await(cancel_with_connections_waiting(this->loop_, false)), 5u);
+  EXPECT_EQ(this->backend_.await(cancel_with_connections_waiting(this->loop_, true)), 6u);
+}
+
 // --- observers and idle connections ---
 
 struct Watcher final : Stream::Observer {
@@ -580,8 +620,9 @@ REGISTER_TYPED_TEST_SUITE_P(
     ClosingWithUnreadBytesIsAReset, WritingToAClosedPeerEndsInAReset, ConnectingToNobodyIsRefused,
     ConnectingUnderACancelledTokenEndsAtOnce, AddressHasOneListenerUnlessAllShareIt, EachEndKnowsItsPeer,
     CancelEndsAReadThroughTheQueueAndFailsLaterOnes, CancelEndsAWriteThroughTheQueueAndFailsLaterOnes,
-    CancelEndsAnAccept, ObserverIsToldWhatArrivesWhileNobodyReads, ObserverIsNotToldWhatAReaderGets,
-    ObserverHearsOfAResetWhileAWriteWaits, ObserverHearsOfAResetThatCameWithTheBytesForAReader,
-    WaitForReadableEndsWhenTheObserverCancelsAtAReset, StreamIsCleanAfterAReadThatFilledItsBuffer);
+    CancelEndsAnAccept, WhatHadComeBeforeACancelIsStillAccepted, ObserverIsToldWhatArrivesWhileNobodyReads,
+    ObserverIsNotToldWhatAReaderGets, ObserverHearsOfAResetWhileAWriteWaits,
+    ObserverHearsOfAResetThatCameWithTheBytesForAReader, WaitForReadableEndsWhenTheObserverCancelsAtAReset,
+    StreamIsCleanAfterAReadThatFilledItsBuffer);
 
 }  // namespace sluice::io::contract

@@ -40,6 +40,13 @@ Address local_of(msghdr& message, uint16_t port) {
   return local;
 }
 
+/// How much may wait in the kernel; 0: as the system has it.
+void keep_waiting(int descriptor, uint32_t most_bytes) {
+  if (most_bytes == 0) return;
+  int bytes = static_cast<int>(most_bytes);
+  setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+}
+
 /// The address that a datagram is to leave from, as a control message at `to`; its length.
 size_t write_local(const Address& local, char* to) {
   auto* head = reinterpret_cast<cmsghdr*>(to);
@@ -148,6 +155,8 @@ void SystemDatagramSocket::on_cancel() {
   loop_.ready(std::exchange(receiver_, nullptr));
 }
 
+Result<int> SystemDatagramSocket::duplicate() const { return duplicate_descriptor(descriptor_); }
+
 size_t SystemDatagramSocket::send(std::span<const Datagram> datagrams) {
   constexpr size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo));
   mmsghdr messages[kBatch];
@@ -187,14 +196,15 @@ size_t SystemDatagramSocket::send(std::span<const Datagram> datagrams) {
 }
 
 Result<int> open_datagram_socket(const Address& local, const DatagramOptions& options) {
+  if (options.inherited >= 0) {
+    keep_waiting(options.inherited, options.waiting_bytes);
+    return options.inherited;
+  }
   int descriptor = socket(local.ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return std::unexpected(error_from_errno(errno));
   int on = 1;
   if (options.reuse_port) setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  if (options.waiting_bytes > 0) {
-    int bytes = static_cast<int>(options.waiting_bytes);
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-  }
+  keep_waiting(descriptor, options.waiting_bytes);
   if (!options.remote && is_unspecified(local)) {
     setsockopt(descriptor, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
     if (local.ipv6) setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);

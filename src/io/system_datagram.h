@@ -48,6 +48,7 @@ class SystemDatagramSocket : public DatagramSocket {
 
   size_t send(std::span<const Datagram> datagrams) override;
   Address address() const override { return address_; }
+  Result<int> duplicate() const override;
 
  protected:
   /// Takes `descriptor`.

@@ -152,6 +152,10 @@ Families::Families(Registry& registry) : registry_(registry) {
                                          .labels = {"store"},
                                          .fixed_label = "result",
                                          .fixed_values = kStoreResults});
+  store_errors_ = registry.add_family({.name = "sluice_store_errors_total",
+                                       .help = "Commands to stores that brought no good answer.",
+                                       .kind = kCounter,
+                                       .labels = {"store"}});
   store_connected_ = registry.add_family({.name = "sluice_store_connections",
                                           .help = "Connections to stores that can be used.",
                                           .kind = kGauge,
@@ -349,6 +353,7 @@ Group<Counter, MirrorResult> Families::mirrored(std::string_view upstream) {
 }
 StoreMetrics Families::store(std::string_view store) {
   return {.requests = {registry_.resolve(store_requests_, {store})},
+          .errors = {registry_.resolve(store_errors_, {store})},
           .connected = {registry_.resolve(store_connected_, {store})}};
 }
 Counter Families::waited(std::string_view policy) { return {registry_.resolve(waited_, {policy})}; }

@@ -66,6 +66,7 @@ enum class AcmeResult : uint8_t { kSuccess, kFailure };
 enum class StoreResult : uint8_t { kOk, kTimeout, kDisconnected, kError };
 struct StoreMetrics {
   Group<Counter, StoreResult> requests;
+  Counter errors;   // those of them that were not kOk
   Gauge connected;  // connections that can be used
 };
 
@@ -187,7 +188,7 @@ class Families {
       store_connected_, mirrored_, limit_hits_, websockets_ended_, websocket_closes_, busy_ratio_,
       build_info_, io_backend_, stream_sessions_, stream_bytes_, stream_datagrams_, tls_handshakes_,
       tls_failures_, certificate_expires_, ocsp_expires_, target_healthy_, ejections_, acme_orders_,
-      concurrency_limit_, hedges_, shift_share_, shift_rollbacks_;
+      concurrency_limit_, hedges_, shift_share_, shift_rollbacks_, store_errors_;
   WebSocketMetrics websockets_;
   Group<Counter, ReloadResult> reloads_;
   Gauge config_revision_;

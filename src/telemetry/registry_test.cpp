@@ -265,7 +265,7 @@ TEST(Families, HaveTheContractsNamesAndLabels) {
            R"(sluice_io_backend{backend="epoll",reason="configured"} 1)",
        })
     EXPECT_TRUE(has_line(text, line)) << line << "\n" << text;
-  EXPECT_EQ(lines_of(text, "# TYPE "), 41u);
+  EXPECT_EQ(lines_of(text, "# TYPE "), 42u);
 }
 
 }  // namespace

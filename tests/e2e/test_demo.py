@@ -106,3 +106,11 @@ def test_demo_logs_and_limits(t):
         answer = client.get(path, [("X-API-Key", "demo-key")])
         assert answer.status in (200, 429), answer.status
     assert demo.process.poll() is None
+
+
+def test_demo_is_not_handed_over(t):
+    """Its backends live in the same process."""
+    demo = _Demo(t)
+    demo.process.send_signal(signal.SIGUSR2)
+    t.poll("it says so", lambda: "the demo cannot be handed over" in demo.said())
+    assert demo.process.poll() is None

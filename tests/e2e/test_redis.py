@@ -110,6 +110,7 @@ def test_a_silent_store_is_waited_for_only_so_long(t):
     client = t.client(gateway)
     check.problem(client.get("/"), 503, "limit_unavailable")
     check.equal(gateway.metrics().sum("sluice_store_requests_total", store="shared", result="timeout"), 1)
+    check.equal(gateway.metrics().sum("sluice_store_errors_total", store="shared"), 1)
 
 
 def test_users_databases_and_tls(t):

@@ -101,6 +101,7 @@ int run_bench(double wall_seconds) {
     fmt::print(stderr, "the document was refused: {}\n", bench->gateway.problems());
     return 1;
   }
+  bench->world.run_for(std::chrono::milliseconds(100));  // until it listens
   {
     io::CurrentLoop current(bench->peers);
     for (size_t i = 0; i < kClients; ++i) bench->scope.spawn(bench->ask());

@@ -4,6 +4,7 @@
 
 #include "config/loader.h"
 #include "document.h"
+#include "guard.h"
 #include "io/sleep.h"
 #include "tls.h"
 
@@ -61,6 +62,7 @@ SimGateway::SimGateway(io::SimWorld& world, io::SimLoop& main, io::Resolver& res
       offload_(world, 64),
       violations_(violations),
       policies_(policies),
+      services_seed_(seed),
       services_(secret_of(seed), seed),
       compiler_(services_, policies, handlers_),
       plane_(std::make_unique<gateway::DataPlane>(main, services_, resolver, compiler_.targets(),
@@ -94,6 +96,7 @@ bool SimGateway::start(const std::string& document, bool access_log) {
   io::CurrentLoop current(main_);
   services_.quotas.write_on(main_, offload_);
   compiled->state.clear();  // in memory
+  PlannedRandomness planned(services_seed_);
   auto opened = plane_->open_state(*compiled);
   if (!opened) violations_.add(Invariant::kUndisturbed, "{}", opened.error());
   plane_->activate(std::move(*compiled));
@@ -169,7 +172,7 @@ void SimGateway::shut_down(Duration timeout) {
 }
 
 io::Task<> SimGateway::drain(Duration timeout) {
-  bool all = co_await plane_->shut_down({}, timeout);
+  bool all = co_await plane_->shut_down({.timeout = timeout});
   if (!all) violations_.add(Invariant::kNoEndlessWait, "some exchanges did not end when they were cancelled");
   ended_ = all;
 }

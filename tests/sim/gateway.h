@@ -62,6 +62,10 @@ class SimGateway {
   Instant drain_began() const { return drain_began_; }
   const std::string& access_log() const { return log_text_; }
   gateway::Services& services() { return services_; }
+  /// What an upstream carries.
+  std::shared_ptr<gateway::UpstreamLoad> load_of(const std::string& upstream) {
+    return compiler_.targets().load_of(upstream);
+  }
   /// Of the last document.
   const std::string& problems() const { return problems_; }
   io::Address address() const;
@@ -88,6 +92,7 @@ class SimGateway {
   Violations& violations_;
   handlers::Registry handlers_;
   const gateway::PolicyTypes& policies_;
+  const uint64_t services_seed_;
   gateway::Services services_;
   gateway::Compiler compiler_;
   std::unique_ptr<gateway::DataPlane> plane_;

@@ -15,6 +15,7 @@
 namespace {
 
 bool armed = false;
+sluice::Random* planned = nullptr;  // who asks for randomness gets it from here
 
 void refuse(const char* function) {
   if (!armed) return;
@@ -44,6 +45,9 @@ namespace sluice::sim {
 
 GuardedRun::GuardedRun() { armed = true; }
 GuardedRun::~GuardedRun() { armed = false; }
+
+PlannedRandomness::PlannedRandomness(uint64_t seed) : random_(seed) { planned = &random_; }
+PlannedRandomness::~PlannedRandomness() { planned = nullptr; }
 
 }  // namespace sluice::sim
 
@@ -79,6 +83,10 @@ int gettimeofday(timeval* now, void*) noexcept {
 }
 
 ssize_t getrandom(void* into, size_t size, unsigned flags) {
+  if (planned) {
+    for (size_t i = 0; i < size; ++i) static_cast<char*>(into)[i] = static_cast<char>(planned->next());
+    return static_cast<ssize_t>(size);
+  }
   refuse("getrandom");
   return syscall(SYS_getrandom, into, size, flags);
 }

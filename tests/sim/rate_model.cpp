@@ -31,28 +31,33 @@ LimitDecision RateModel::take(const std::string& limit, const Rate& rate, const 
 namespace {
 
 const SimPolicies::OnPass* current = nullptr;
+const SimPolicies::OnEnd* current_end = nullptr;
 
 struct ProbeConfig {
   std::string limit;
+  bool ends = false;
   static const config::Struct<ProbeConfig>& schema() {
     static const auto schema = config::Struct<ProbeConfig>("sim_probe", "Tells the simulator who passes.")
                                    .field("limit", &ProbeConfig::limit, "The limit behind it.")
-                                   .required();
+                                   .required()
+                                   .field("ends", &ProbeConfig::ends, "Tells it of ends too.");
     return schema;
   }
 };
 
 class Probe final : public gateway::Policy {
  public:
-  explicit Probe(std::string limit) : limit_(std::move(limit)) {}
-  Hooks hooks() const override { return {.request = true}; }
+  explicit Probe(const ProbeConfig& configured) : limit_(configured.limit), ends_(configured.ends) {}
+  Hooks hooks() const override { return {.request = true, .end = ends_}; }
   gateway::Step on_request(gateway::Exchange& exchange) const override {
     (*current)(exchange, limit_);
     return gateway::Step::next();
   }
+  void on_end(const gateway::Exchange& exchange) const noexcept override { (*current_end)(exchange, limit_); }
 
  private:
-  std::string limit_;
+  const std::string limit_;
+  const bool ends_;
 };
 
 const gateway::PolicyType& probe_type() {
@@ -61,7 +66,7 @@ const gateway::PolicyType& probe_type() {
       .schema = &ProbeConfig::schema(),
       .build = [](const void* config, const gateway::PolicyContext&)
           -> std::expected<std::shared_ptr<const gateway::Policy>, std::string> {
-        return std::make_shared<const Probe>(static_cast<const ProbeConfig*>(config)->limit);
+        return std::make_shared<const Probe>(*static_cast<const ProbeConfig*>(config));
       },
   };
   return type;
@@ -69,8 +74,16 @@ const gateway::PolicyType& probe_type() {
 
 }  // namespace
 
-SimPolicies::SimPolicies(OnPass on_pass) : on_pass_(std::move(on_pass)) { current = &on_pass_; }
-SimPolicies::~SimPolicies() { current = nullptr; }
+SimPolicies::SimPolicies(OnPass on_pass, OnEnd on_end)
+    : on_pass_(std::move(on_pass)), on_end_(std::move(on_end)) {
+  current = &on_pass_;
+  current_end = &on_end_;
+}
+
+SimPolicies::~SimPolicies() {
+  current = nullptr;
+  current_end = nullptr;
+}
 
 const gateway::PolicyType* SimPolicies::type(std::string_view name) const {
   return name == probe_type().name ? &probe_type() : real_.type(name);

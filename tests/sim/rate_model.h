@@ -30,9 +30,11 @@ class RateModel {
 class SimPolicies final : public gateway::PolicyTypes {
  public:
   using OnPass = std::function<void(gateway::Exchange& exchange, const std::string& limit)>;
+  /// The exchange is over: of probes that ask for it.
+  using OnEnd = std::function<void(const gateway::Exchange& exchange, const std::string& limit)>;
 
   /// There is one run at a time.
-  explicit SimPolicies(OnPass on_pass);
+  explicit SimPolicies(OnPass on_pass, OnEnd on_end = {});
   ~SimPolicies() override;
   const config::StructBase* find(std::string_view name) const override;
   std::span<const std::string_view> names() const override;
@@ -41,6 +43,7 @@ class SimPolicies final : public gateway::PolicyTypes {
  private:
   policies::Registry real_;
   OnPass on_pass_;
+  OnEnd on_end_;
 };
 
 }  // namespace sluice::sim

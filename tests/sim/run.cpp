@@ -6,6 +6,7 @@
 #include "inspect.h"
 #include "io/sim/sim_resolver.h"
 #include "tls.h"
+#include "traffic_world.h"
 
 namespace sluice::sim {
 
@@ -304,8 +305,9 @@ void Run::check_idle() {
     if (let_go == Instant{} || !client->finished_well()) continue;
     Duration idled = let_go - client->idle_since();
     bool early = idled + kSlack < document_.keep_alive && let_go < drain;
-    bool into_drain = let_go > std::max(drain, client->idle_since()) + kSlack;
-    bool late = idled > document_.keep_alive + kSlack || into_drain;
+    Duration grace = let_go > drain ? http::kDrainGrace : Duration::zero();
+    bool into_drain = let_go > std::max(drain, client->idle_since()) + grace + kSlack;
+    bool late = idled > document_.keep_alive + grace + kSlack || into_drain;
     if (early || late)
       violations_.add(Invariant::kNoEndlessWait, "a client's idle connection was kept for {} s{}",
                       seconds(idled), into_drain ? ", into the drain" : "");
@@ -426,6 +428,7 @@ RunResult run_seed(const RunOptions& options) {
   if (!result.violations.empty()) std::ignore = run.release();
   run.reset();
   if (options.seed % kHttp2Every == 0 && result.violations.empty()) run_http2_world(options, result);
+  if (options.seed % kTrafficEvery == 1 && result.violations.empty()) run_traffic_world(options, result);
   return result;
 }
 

@@ -14,19 +14,13 @@ bool tried(const BalanceRequest& request, uint16_t target) {
 
 }  // namespace
 
-Balancer::Balancer(const config::Balance& configured, std::vector<TargetLoad*> loads,
-                   std::unique_ptr<const TargetView> view)
+Balancer::Balancer(const config::Balance& configured)
     : algorithm_(configured.chosen()),
       hash_(configured.hash),
       counts_(algorithm_ == BalanceAlgorithm::kLeastRequests || algorithm_ == BalanceAlgorithm::kP2c ||
-              algorithm_ == BalanceAlgorithm::kPeakEwma || (hash_ && hash_->bounded_load)),
-      loads_(std::move(loads)),
-      view_(view.release()) {}
+              algorithm_ == BalanceAlgorithm::kPeakEwma || (hash_ && hash_->bounded_load)) {}
 
-Balancer::~Balancer() { delete view_.load(std::memory_order_acquire); }
-
-std::optional<uint16_t> Balancer::choose(const BalanceRequest& request) const {
-  const TargetView& now = view();
+std::optional<uint16_t> Balancer::choose(const TargetView& now, const BalanceRequest& request) const {
   if (now.schedule.empty()) return std::nullopt;
   if (now.members.size() == 1) return now.members.front().target;
   if (request.preferred && !tried(request, *request.preferred))
@@ -75,7 +69,7 @@ uint16_t Balancer::least_requests(const TargetView& view, const BalanceRequest& 
   for (size_t i = 0; i < view.members.size(); ++i) {
     const TargetView::Member& member = view.members[(first + i) % view.members.size()];
     if (tried(request, member.target)) continue;
-    uint64_t requests = uint64_t{loads_[member.target]->requests()} + 1;
+    uint64_t requests = uint64_t{view.loads[member.target]->requests()} + 1;
     if (best && requests * best->weight >= best_requests * member.weight) continue;
     best = &member;
     best_requests = requests;
@@ -83,8 +77,7 @@ uint16_t Balancer::least_requests(const TargetView& view, const BalanceRequest& 
   return best ? best->target : view.members[first % view.members.size()].target;
 }
 
-double Balancer::cost(uint16_t target, Instant now) const {
-  const TargetLoad& load = *loads_[target];
+double Balancer::cost(const TargetLoad& load, Instant now) const {
   double requests = load.requests();
   if (!measures()) return requests;
   double latency = load.latency(now);
@@ -99,7 +92,7 @@ uint16_t Balancer::better_of_two(const TargetView& view, const BalanceRequest& r
   constexpr int kDraws = 4;  // for another one
   uint16_t other = one;
   for (int i = 0; i < kDraws && other == one; ++i) other = at_random(view, request);
-  return cost(other, request.now) < cost(one, request.now) ? other : one;
+  return cost(*view.loads[other], request.now) < cost(*view.loads[one], request.now) ? other : one;
 }
 
 /// Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam): how many a target of weight one
@@ -108,7 +101,7 @@ uint64_t Balancer::places_for(const TargetView& view) const {
   uint64_t requests = 1;
   uint64_t weights = 0;
   for (const TargetView::Member& member : view.members) {
-    requests += loads_[member.target]->requests();
+    requests += view.loads[member.target]->requests();
     weights += member.weight;
   }
   double average = static_cast<double>(requests) / static_cast<double>(weights);
@@ -130,7 +123,7 @@ uint16_t Balancer::by_hash(const TargetView& view, const BalanceRequest& request
       uint64_t weight = 1;
       for (const TargetView::Member& member : view.members)
         if (member.target == next) weight = member.weight;
-      if (loads_[next]->requests() < places * weight) return next;
+      if (view.loads[next]->requests() < places * weight) return next;
     }
     full.add(next);
   }

@@ -1,10 +1,9 @@
-// Balancer: chooses the target of an upstream for each try. What takes part comes from the view of the
-// moment; how is compiled once.
+// Balancer: chooses the target of an upstream for each try. Who takes part comes from the view of the moment;
+// how is compiled once.
 #pragma once
 
 #include <array>
 #include <atomic>
-#include <memory>
 #include <optional>
 
 #include "base/random.h"
@@ -46,16 +45,10 @@ struct BalanceRequest {
 
 class Balancer {
  public:
-  /// `loads`, by target, must outlive it.
-  Balancer(const config::Balance& configured, std::vector<TargetLoad*> loads,
-           std::unique_ptr<const TargetView> view);
-  Balancer(const Balancer&) = delete;
-  Balancer& operator=(const Balancer&) = delete;
-  ~Balancer();
+  explicit Balancer(const config::Balance& configured);
 
-  /// The number of a target; nothing when none takes requests. A worker calls it while it is online (see
-  /// EpochReader).
-  std::optional<uint16_t> choose(const BalanceRequest& request) const;
+  /// The number of a target in `view`; nothing when none takes requests.
+  std::optional<uint16_t> choose(const TargetView& view, const BalanceRequest& request) const;
 
   /// Whether it wants to know how many requests each target has in hand.
   bool counts_requests() const { return counts_; }
@@ -63,26 +56,18 @@ class Balancer {
   bool measures() const { return algorithm_ == config::BalanceAlgorithm::kPeakEwma; }
   const config::HashKey* hash_key() const { return hash_ ? &hash_->key : nullptr; }
 
-  const TargetView& view() const { return *view_.load(std::memory_order_acquire); }
-  /// The old view, to be retired by the caller.
-  std::unique_ptr<const TargetView> replace_view(std::unique_ptr<const TargetView> view) const {
-    return std::unique_ptr<const TargetView>(view_.exchange(view.release(), std::memory_order_acq_rel));
-  }
-
  private:
   uint16_t in_turn(const TargetView& view, const BalanceRequest& request) const;
   uint16_t at_random(const TargetView& view, const BalanceRequest& request) const;
   uint16_t least_requests(const TargetView& view, const BalanceRequest& request) const;
   uint16_t better_of_two(const TargetView& view, const BalanceRequest& request) const;
   uint16_t by_hash(const TargetView& view, const BalanceRequest& request) const;
-  double cost(uint16_t target, Instant now) const;
+  double cost(const TargetLoad& load, Instant now) const;
   uint64_t places_for(const TargetView& view) const;
 
   const config::BalanceAlgorithm algorithm_;
   const std::optional<config::HashBalance> hash_;
   const bool counts_;
-  const std::vector<TargetLoad*> loads_;
-  mutable std::atomic<const TargetView*> view_;
   alignas(64) mutable std::atomic<uint64_t> turn_{0};
 };
 

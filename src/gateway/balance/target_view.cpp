@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <tuple>
 
 #include "base/hash.h"
 
@@ -19,6 +20,7 @@ constexpr double kFirstShare = 0.1;
 struct Level {
   double total = 0;
   double healthy = 0;
+  double used = 0;  // of those that are healthy
   double share = 0;
 };
 
@@ -49,10 +51,32 @@ void share_out(std::map<uint32_t, Level>& levels) {
   for (auto& [number, level] : levels) level.share /= 1 - left;
 }
 
+/// Of each level so many that take requests, with the lowest ranks: over many gateways, whose ranks differ,
+/// about as many have each target (rendezvous hashing: Thaler and Ravishankar). One that goes makes room for
+/// the next in rank and moves nobody else. `wanted` gets all as far as the last one.
+std::vector<bool> choose_subset(std::span<const TargetShare> targets, const std::vector<bool>& takes,
+                                size_t subset, std::vector<bool>& wanted) {
+  std::vector<size_t> order;
+  for (size_t i = 0; i < targets.size(); ++i)
+    if (targets[i].weight > 0) order.push_back(i);
+  std::ranges::sort(
+      order, {}, [&](size_t i) { return std::tuple(level_of(targets[i]), targets[i].rank, targets[i].key); });
+  std::vector<bool> used(targets.size(), false);
+  std::map<uint32_t, size_t> taken;  // by level
+  for (size_t i : order) {
+    size_t& of_level = taken[level_of(targets[i])];
+    if (of_level == subset) continue;
+    wanted[i] = true;
+    used[i] = takes[i];
+    of_level += takes[i];
+  }
+  return used;
+}
+
 }  // namespace
 
-std::unique_ptr<const TargetView> make_view(std::span<const TargetShare> targets, const ShareRules& rules,
-                                            Instant now) {
+std::unique_ptr<TargetView> make_view(std::span<const TargetShare> targets, const ShareRules& rules,
+                                      Instant now) {
   auto view = std::make_unique<TargetView>();
   size_t eligible = 0;
   size_t healthy = 0;
@@ -61,16 +85,20 @@ std::unique_ptr<const TargetView> make_view(std::span<const TargetShare> targets
     healthy += target.weight > 0 && target.healthy;
   }
   view->panic = static_cast<double>(healthy) < rules.panic * static_cast<double>(eligible);
-  auto takes = [&](const TargetShare& target) {
-    return target.weight > 0 && (target.healthy || view->panic);
-  };
+  std::vector<bool> takes(targets.size());
+  for (size_t i = 0; i < targets.size(); ++i)
+    takes[i] = targets[i].weight > 0 && (targets[i].healthy || view->panic);
+  view->wanted.assign(targets.size(), rules.subset == 0);
+  std::vector<bool> used =
+      rules.subset == 0 ? takes : choose_subset(targets, takes, rules.subset, view->wanted);
 
   std::map<uint32_t, Level> levels;
-  for (const TargetShare& target : targets) {
-    if (target.weight == 0) continue;
-    Level& level = levels[level_of(target)];
-    level.total += target.weight;
-    if (takes(target)) level.healthy += target.weight;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    if (targets[i].weight == 0) continue;
+    Level& level = levels[level_of(targets[i])];
+    level.total += targets[i].weight;
+    if (takes[i]) level.healthy += targets[i].weight;
+    if (used[i]) level.used += targets[i].weight;
   }
   share_out(levels);
 
@@ -80,9 +108,9 @@ std::unique_ptr<const TargetView> make_view(std::span<const TargetShare> targets
   for (size_t i = 0; i < targets.size(); ++i) {
     const TargetShare& target = targets[i];
     const Level& level = levels[level_of(target)];
-    if (!takes(target) || level.share <= 0) continue;
+    if (!used[i] || level.share <= 0) continue;
     shares[i] = target.weight * growth(target, rules, now, view->growing);
-    if (used_levels > 1) shares[i] *= level.share / level.healthy;
+    if (used_levels > 1) shares[i] *= level.share / level.used;
   }
 
   // Whole weights stay as they are: their round is short and exact.

@@ -2,6 +2,7 @@
 // takes its place when health changes.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -9,8 +10,11 @@
 #include <vector>
 
 #include "base/time.h"
+#include "gateway/balance/target_load.h"
 
 namespace sluice::gateway {
+
+struct Target;
 
 /// A target as far as its share goes.
 struct TargetShare {
@@ -20,13 +24,18 @@ struct TargetShare {
   bool healthy = true;
   Instant healthy_since{};  // that its share may grow from
   uint64_t key = 0;         // its place in a Maglev table: the same for the same target
+  uint64_t rank = 0;        // in a subset: who has the lowest ones is in it
 };
 
 struct ShareRules {
   double panic = 0;        // share of healthy targets below which all are taken
   Duration slow_start{0};  // 0: none
   bool hashed = false;     // a Maglev table is wanted
+  size_t subset = 0;       // how many of a level are used; 0: all
 };
+
+/// By number, which a target keeps as long as it is one of its upstream's; null: nobody has that number.
+using TargetList = std::vector<std::shared_ptr<const Target>>;
 
 struct TargetView {
   /// One round of smooth weighted round robin: target numbers. Empty: no target takes requests.
@@ -43,13 +52,24 @@ struct TargetView {
   bool growing = false;
   /// Too few are healthy: all are taken.
   bool panic = false;
+  /// By number: those that requests go to, and those whose place they have while they are not healthy. The
+  /// others need not be looked after.
+  std::vector<bool> wanted;
+
+  /// Whom the numbers stand for, and what they carry.
+  TargetList targets;
+  std::vector<TargetLoad*> loads;
+
+  bool uses(uint16_t target) const {
+    return std::ranges::any_of(members, [&](const Member& member) { return member.target == target; });
+  }
 };
 
 /// The lowest priority takes all as long as it is healthy enough; what it cannot carry flows over to the next
 /// one, as Envoy has it: a level is taken for full while 1 / kOverprovision of it is healthy.
 inline constexpr double kOverprovision = 1.4;
-std::unique_ptr<const TargetView> make_view(std::span<const TargetShare> targets, const ShareRules& rules,
-                                            Instant now);
+std::unique_ptr<TargetView> make_view(std::span<const TargetShare> targets, const ShareRules& rules,
+                                      Instant now);
 
 /// One round of smooth weighted round robin (nginx's): every target as often as its weight, spread evenly.
 /// Weights are reduced by their common divisor and, beyond kMaxRound turns, scaled down, none to zero.

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "base/hash.h"
 
@@ -105,6 +107,79 @@ TEST(TargetView, ATargetThatHasBecomeHealthyGrowsIntoItsShare) {
   EXPECT_EQ(at(0s), std::pair(9, true)) << "a tenth of its weight at first";
   EXPECT_EQ(at(5s), std::pair(33, true));
   EXPECT_EQ(at(10s), std::pair(50, false));
+}
+
+/// Targets of equal weight, with the ranks that they have for a gateway.
+std::vector<TargetShare> ranked(size_t count, uint64_t node) {
+  std::vector<TargetShare> targets = weighted(std::vector<uint32_t>(count, 1));
+  for (TargetShare& target : targets) target.rank = mix64(target.key ^ mix64(node));
+  return targets;
+}
+std::vector<uint16_t> used(const TargetView& view) {
+  std::vector<uint16_t> out;
+  for (const TargetView::Member& member : view.members) out.push_back(member.target);
+  return out;
+}
+
+// Rendezvous hashing: of 200 gateways with 10 of 50 targets each, a target has about 40, with the spread of
+// chance (a standard deviation of 5.7).
+TEST(TargetSubset, OverManyGatewaysTargetsAreUsedAlike) {
+  std::vector<int> gateways(50, 0);
+  for (uint64_t node = 0; node < 200; ++node) {
+    auto view = make_view(ranked(50, node), {.subset = 10}, kNow);
+    EXPECT_EQ(view->members.size(), 10u);
+    EXPECT_EQ(used(*view), used(*make_view(ranked(50, node), {.subset = 10}, kNow))) << "always the same";
+    for (uint16_t target : used(*view)) ++gateways[target];
+  }
+  EXPECT_GT(std::ranges::min(gateways), 20);
+  EXPECT_LT(std::ranges::max(gateways), 60);
+}
+
+TEST(TargetSubset, ATargetThatGoesOrComesMovesOneAtMost) {
+  for (uint64_t node = 0; node < 50; ++node) {
+    std::vector<TargetShare> targets = ranked(50, node);
+    auto before = used(*make_view(targets, {.subset = 10}, kNow));
+    for (TargetShare& target : targets) {
+      target.weight = 0;  // gone
+      std::vector<uint16_t> gone;
+      std::ranges::set_difference(before, used(*make_view(targets, {.subset = 10}, kNow)),
+                                  std::back_inserter(gone));
+      EXPECT_LE(gone.size(), 1u);
+      target.weight = 1;
+    }
+  }
+}
+
+TEST(TargetSubset, OthersTakeThePlacesOfThoseThatAreNotHealthy) {
+  std::vector<TargetShare> targets = ranked(6, 1);
+  auto before = used(*make_view(targets, {.subset = 2}, kNow));
+  for (uint16_t target : before) targets[target].healthy = false;
+  auto view = make_view(targets, {.subset = 2}, kNow);
+  EXPECT_EQ(view->members.size(), 2u);
+  for (uint16_t target : before) {
+    EXPECT_FALSE(view->uses(target));
+    EXPECT_TRUE(view->wanted[target]) << "its return is waited for";
+  }
+  EXPECT_EQ(std::ranges::count(view->wanted, true), 4);
+  for (TargetShare& target : targets) target.healthy = false;
+  EXPECT_TRUE(make_view(targets, {.subset = 2}, kNow)->members.empty());
+}
+
+TEST(TargetSubset, EachPriorityHasItsOwn) {
+  std::vector<TargetShare> targets = ranked(8, 1);
+  for (size_t i = 4; i < 8; ++i) targets[i].priority = 1;
+  EXPECT_EQ(make_view(targets, {.subset = 2}, kNow)->members.size(), 2u);
+  // Half of the first priority carries 70 % (1.4 times its share); the rest goes to two of the next.
+  targets[0].healthy = targets[1].healthy = false;
+  auto view = make_view(targets, {.subset = 2}, kNow);
+  auto shared = shares(*view, 8);
+  EXPECT_EQ(shared[2] + shared[3], 70);
+  EXPECT_EQ(view->members.size(), 4u);
+}
+
+TEST(TargetSubset, ThatIsLargerThanAllIsAll) {
+  auto view = make_view(ranked(3, 1), {.subset = 10}, kNow);
+  EXPECT_EQ(view->schedule, (std::vector<uint16_t>{0, 1, 2}));
 }
 
 // Maglev, section 3.4 and 5.3: places by weight within a percent, and few change when a target goes.

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "config/json_writer.h"
 #include "io/sleep.h"
 #include "telemetry/process_log.h"
 
@@ -49,33 +48,51 @@ HealthMonitor::Watched* HealthMonitor::find(const TargetIdentity* target) {
 
 void HealthMonitor::follow(const Snapshot& snapshot) {
   if (token_.cancelled()) return;
-  std::map<const TargetIdentity*, Watched> before = std::exchange(watched_, {});
-  order_.clear();
   std::erase_if(upstreams_, [](const auto& upstream) { return upstream.expired(); });
   for (const auto& upstream : snapshot.upstreams) {
     bool known = std::ranges::any_of(upstreams_, [&](const auto& other) { return other.lock() == upstream; });
     if (!known) upstreams_.push_back(upstream);
-    for (const Target& target : upstream->targets) {
-      const TargetIdentity* identity = target.identity.get();
-      if (watched_.contains(identity)) continue;  // written twice
-      auto old = before.extract(identity);
-      if (!old.empty()) watched_.insert(std::move(old));
-      watch(upstream, target);
-      order_.push_back(identity);
-    }
   }
+  current_ = snapshot.upstreams;
+  watch_all();
+  for (const auto& upstream : current_) renew(upstream->name);
   follow_probes();
-  for (const auto& upstream : snapshot.upstreams) renew(upstream->name);
   rearm();
 }
 
-void HealthMonitor::watch(const std::shared_ptr<const Upstream>& upstream, const Target& target) {
-  Watched& watched = watched_[target.identity.get()];
+void HealthMonitor::replace_targets(const Upstream& upstream, TargetList targets) {
+  if (token_.cancelled()) return;
+  replace_view(upstream, std::move(targets));
+  if (std::ranges::none_of(current_, [&](const auto& each) { return each.get() == &upstream; })) return;
+  watch_all();
+  // For what `watch` has found out.
+  renew(upstream.name);
+  follow_probes();
+  rearm();
+}
+
+void HealthMonitor::watch_all() {
+  auto before = std::exchange(watched_, {});
+  for (const auto& upstream : current_) {
+    for (const TargetPointer& target : upstream->view().targets) {
+      // One that is written twice is watched once.
+      if (!target || watched_.contains(target->identity.get())) continue;
+      auto old = before.extract(target->identity.get());
+      if (!old.empty()) watched_.insert(std::move(old));
+      watch(upstream, target);
+    }
+  }
+  // Those that are gone get no requests.
+  for (auto& [identity, watched] : before) metrics_.set(watched.healthy, 0);
+}
+
+void HealthMonitor::watch(const std::shared_ptr<const Upstream>& upstream, const TargetPointer& target) {
+  Watched& watched = watched_[target->identity.get()];
   watched.upstream = upstream;
-  watched.target = &target;
-  watched.healthy = families_.target_healthy(upstream->name, target.authority);
+  watched.target = target;
+  watched.healthy = families_.target_healthy(upstream->name, target->authority);
   watched.ejected = families_.ejections(upstream->name);
-  TargetHealth& health = target.identity->health;
+  TargetHealth& health = target->identity->health;
   if (!upstream->health.active) health.failing = false;
   const auto& passive = upstream->health.passive;
   if (!passive) {
@@ -87,19 +104,25 @@ void HealthMonitor::watch(const std::shared_ptr<const Upstream>& upstream, const
   show(watched);
 }
 
+/// One that is not in its upstream's subset is not asked: what was known of it before stays until it is.
+bool HealthMonitor::is_probed(const Watched& watched) {
+  return watched.upstream->health.active && watched.upstream->view().wanted[watched.target->number];
+}
+
 void HealthMonitor::follow_probes() {
+  if (token_.cancelled()) return;
   for (const auto& prober : probers_) {
-    Watched* watched = find(prober->target.identity.get());
-    bool same = watched && probed_alike(*watched->upstream, *prober->upstream);
+    Watched* watched = find(prober->target->identity.get());
+    bool same = watched && is_probed(*watched) && probed_alike(*watched->upstream, *prober->upstream);
     if (!same) prober->token.cancel(io::CancelReason::kRevoked);
   }
   for (auto& [identity, watched] : watched_) {
-    if (!watched.upstream->health.active) continue;
+    if (!is_probed(watched)) continue;
     bool probed = std::ranges::any_of(probers_, [&](const auto& prober) {
-      return prober->target.identity.get() == identity && !prober->token.cancelled();
+      return prober->target->identity.get() == identity && !prober->token.cancelled();
     });
     if (probed) continue;
-    probers_.push_back(std::make_unique<Prober>(watched.upstream, *watched.target, token_));
+    probers_.push_back(std::make_unique<Prober>(watched.upstream, watched.target, token_));
     scope_.spawn(probe_on(*probers_.back()));
   }
 }
@@ -107,7 +130,7 @@ void HealthMonitor::follow_probes() {
 io::Task<> HealthMonitor::probe_on(Prober& prober) {
   const config::ActiveHealth& settings = *prober.upstream->health.active;
   SharedConnections::Environment environment{loop_, metrics_, limit_hits_, scope_};
-  ConnectionPool pool(environment, prober.target.identity, *prober.upstream);
+  ConnectionPool pool(environment, prober.target->identity, *prober.upstream);
   pool.set_idle_time(Duration::zero());
   // The first ones of all targets do not come at once.
   int64_t jitter = settings.interval.count() / kJitter;
@@ -115,7 +138,7 @@ io::Task<> HealthMonitor::probe_on(Prober& prober) {
   while (!prober.token.cancelled()) {
     auto slept = co_await io::sleep_for(loop_, wait, prober.token);
     if (!slept) break;
-    auto outcome = co_await probe(loop_, pool, prober.target, settings, prober.token);
+    auto outcome = co_await probe(loop_, pool, *prober.target, settings, prober.token);
     if (prober.token.cancelled()) break;
     take(prober, outcome);
     auto spread = static_cast<int64_t>(loop_.random().below(2 * static_cast<uint64_t>(jitter) + 1));
@@ -128,8 +151,8 @@ io::Task<> HealthMonitor::probe_on(Prober& prober) {
 
 void HealthMonitor::take(Prober& prober, const ProbeOutcome& outcome) {
   const config::ActiveHealth& settings = *prober.upstream->health.active;
-  TargetHealth& health = prober.target.identity->health;
-  Watched* watched = find(prober.target.identity.get());
+  TargetHealth& health = prober.target->identity->health;
+  Watched* watched = find(prober.target->identity.get());
   bool failing = health.failing;
   if (!watched || outcome.has_value() == !failing) {
     prober.in_row = 0;
@@ -140,13 +163,13 @@ void HealthMonitor::take(Prober& prober, const ProbeOutcome& outcome) {
   const std::string& upstream = prober.upstream->name;
   health.failing = !failing;
   if (failing) {
-    log::info("upstream {}: target {} is healthy again", upstream, prober.target.authority);
+    log::info("upstream {}: target {} is healthy again", upstream, prober.target->authority);
     health.healthy_since = loop_.now();
-    prober.target.identity->outcomes.forgive();
+    prober.target->identity->outcomes.forgive();
     watched->why.clear();
   } else {
     watched->why = outcome.error();
-    log::warning("upstream {}: target {} is unhealthy: {}", upstream, prober.target.authority, watched->why);
+    log::warning("upstream {}: target {} is unhealthy: {}", upstream, prober.target->authority, watched->why);
   }
   show(*watched);
   renew(upstream);
@@ -164,9 +187,10 @@ void HealthMonitor::report_failing(const std::shared_ptr<TargetIdentity>& target
 bool HealthMonitor::may_eject(const Watched& watched) const {
   size_t all = 0;
   size_t ejected = 0;
-  for (const Target& target : watched.upstream->targets) {
-    all += target.weight > 0;
-    ejected += target.weight > 0 && target.identity->health.ejected;
+  for (const TargetPointer& target : watched.upstream->view().targets) {
+    if (!target || target->weight == 0) continue;
+    ++all;
+    ejected += target->identity->health.ejected;
   }
   double most = watched.upstream->health.passive->max_ejected.share * static_cast<double>(all);
   return static_cast<double>(ejected + 1) <= most;
@@ -198,7 +222,9 @@ void HealthMonitor::return_to_use(Watched& watched) {
   TargetHealth& health = watched.target->identity->health;
   health.ejected = false;
   health.healthy_since = loop_.now();
+  // What was on its way when it was ejected has failed since, and says nothing of how it is now.
   watched.target->identity->outcomes.take();
+  watched.target->identity->outcomes.forgive();
   if (!health.failing) watched.why.clear();
   log::info("upstream {}: target {} is tried again", watched.upstream->name, watched.target->authority);
   show(watched);
@@ -213,12 +239,12 @@ void HealthMonitor::look_at_rates(const Upstream& upstream) {
     double success;
   };
   std::vector<Rate> rates;
-  for (const Target& target : upstream.targets) {
-    Watched* watched = find(target.identity.get());
+  for (const TargetPointer& target : upstream.view().targets) {
+    Watched* watched = target ? find(target->identity.get()) : nullptr;
     if (!watched || watched->upstream.get() != &upstream) continue;
     watched->next_rates = loop_.now() + rules.interval;
-    TargetOutcomes::Counts counts = target.identity->outcomes.take();
-    bool ejected = target.identity->health.ejected;
+    TargetOutcomes::Counts counts = target->identity->outcomes.take();
+    bool ejected = target->identity->health.ejected;
     // An interval in which it did well takes one ejection off.
     if (!ejected && watched->ejections > 0 && counts.succeeded > 0 && counts.failed == 0)
       --watched->ejections;
@@ -250,8 +276,7 @@ void HealthMonitor::on_timer() {
     next_growth_ = kNever;
     std::vector<std::string> names;
     for (const auto& known : upstreams_)
-      if (auto upstream = known.lock(); upstream && upstream->balancer().view().growing)
-        names.push_back(upstream->name);
+      if (auto upstream = known.lock(); upstream && upstream->view().growing) names.push_back(upstream->name);
     for (const std::string& name : names) renew(name);
   }
   for (auto& [identity, watched] : watched_)
@@ -272,15 +297,23 @@ void HealthMonitor::rearm() {
 }
 
 void HealthMonitor::renew(const std::string& name) {
+  bool narrowed = false;
   for (const auto& known : upstreams_) {
     auto upstream = known.lock();
     if (!upstream || upstream->name != name) continue;
-    auto view = upstream->make_view(loop_.now());
-    if (view->growing) next_growth_ = std::min(next_growth_, loop_.now() + kGrowthStep);
-    if (view->panic && !upstream->balancer().view().panic)
-      log::warning("upstream {}: too few targets are healthy; all are tried", name);
-    retired_.retire([old = upstream->balancer().replace_view(std::move(view))]() mutable { old.reset(); });
+    replace_view(*upstream, upstream->view().targets);
+    narrowed = narrowed || upstream->narrows();
   }
+  // Others of a subset take the places of those that have changed.
+  if (narrowed) follow_probes();
+}
+
+void HealthMonitor::replace_view(const Upstream& upstream, TargetList targets) {
+  auto view = upstream.make_view(std::move(targets), loop_.now());
+  if (view->growing) next_growth_ = std::min(next_growth_, loop_.now() + kGrowthStep);
+  if (view->panic && !upstream.view().panic)
+    log::warning("upstream {}: too few targets are healthy; all are tried", upstream.name);
+  retired_.retire([old = upstream.replace_view(std::move(view))]() mutable { old.reset(); });
 }
 
 void HealthMonitor::show(Watched& watched) {
@@ -290,44 +323,42 @@ void HealthMonitor::show(Watched& watched) {
 std::string HealthMonitor::describe() const {
   config::JsonWriter json;
   json.begin_array();
-  const Upstream* last = nullptr;
-  auto end_upstream = [&] {
-    if (!last) return;
+  for (const auto& upstream : current_) {
+    json.begin_object();
+    json.member("upstream", upstream->name);
+    json.key("requests").integer(upstream->load().requests());
+    if (const auto& adaptive = upstream->bounds.adaptive)
+      json.key("concurrency_limit").integer(upstream->load().adaptive().limit(*adaptive));
+    json.key("panic").boolean(upstream->view().panic);
+    json.key("targets").begin_array();
+    for (const TargetPointer& target : upstream->view().targets) {
+      auto watched = target ? watched_.find(target->identity.get()) : watched_.end();
+      if (watched != watched_.end() && watched->second.target == target) describe(watched->second, json);
+    }
     json.end_array();
     json.end_object();
-  };
-  for (const TargetIdentity* identity : order_) {
-    const Watched& watched = watched_.at(identity);
-    const Upstream& upstream = *watched.upstream;
-    if (last != &upstream) {
-      end_upstream();
-      last = &upstream;
-      json.begin_object();
-      json.member("upstream", upstream.name);
-      json.key("requests").integer(upstream.load().requests());
-      if (const auto& adaptive = upstream.bounds.adaptive)
-        json.key("concurrency_limit").integer(upstream.load().adaptive().limit(*adaptive));
-      json.key("panic").boolean(upstream.balancer().view().panic);
-      json.key("targets").begin_array();
-    }
-    const TargetHealth& health = identity->health;
-    json.begin_object();
-    json.member("target", watched.target->authority);
-    json.member("state", health.failing ? "unhealthy" : health.ejected ? "ejected" : "healthy");
-    if (!health.healthy()) json.member("reason", watched.why);
-    if (health.ejected)
-      json.key("seconds_left")
-          .number(std::chrono::duration<double>(std::max<Duration>(watched.ejected_until - loop_.now(), {}))
-                      .count());
-    if (upstream.balancer().counts_requests())
-      json.key("requests").unsigned_integer(identity->load.requests());
-    if (upstream.balancer().measures())
-      json.key("latency_seconds").number(identity->load.latency(loop_.now()) / 1e9);
-    json.end_object();
   }
-  end_upstream();
   json.end_array();
   return json.take() + "\n";
+}
+
+void HealthMonitor::describe(const Watched& watched, config::JsonWriter& json) const {
+  const Upstream& upstream = *watched.upstream;
+  const TargetIdentity& identity = *watched.target->identity;
+  const TargetHealth& health = identity.health;
+  json.begin_object();
+  json.member("target", watched.target->authority);
+  json.member("state", health.failing ? "unhealthy" : health.ejected ? "ejected" : "healthy");
+  if (!health.healthy()) json.member("reason", watched.why);
+  if (health.ejected)
+    json.key("seconds_left")
+        .number(std::chrono::duration<double>(std::max<Duration>(watched.ejected_until - loop_.now(), {}))
+                    .count());
+  if (upstream.narrows()) json.key("in_use").boolean(upstream.view().uses(watched.target->number));
+  if (upstream.balancer().counts_requests()) json.key("requests").unsigned_integer(identity.load.requests());
+  if (upstream.balancer().measures())
+    json.key("latency_seconds").number(identity.load.latency(loop_.now()) / 1e9);
+  json.end_object();
 }
 
 }  // namespace sluice::gateway

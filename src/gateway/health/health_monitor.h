@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "config/json_writer.h"
 #include "gateway/health/probe.h"
 #include "gateway/snapshot.h"
 #include "gateway/upstream.h"
@@ -27,6 +28,8 @@ class HealthMonitor final : private io::Timer {
 
   /// Looks after the targets of this configuration from now on; those that stay keep what is known of them.
   void follow(const Snapshot& snapshot);
+  /// These are the targets of `upstream` from now on; likewise.
+  void replace_targets(const Upstream& upstream, TargetList targets);
   /// A worker has seen it fail often enough in a row.
   void report_failing(const std::shared_ptr<TargetIdentity>& target);
   /// The state of all as JSON, for people and programs.
@@ -39,10 +42,10 @@ class HealthMonitor final : private io::Timer {
   auto join() { return scope_.join(); }
 
  private:
-  /// A target of the configuration of the moment.
+  /// A target of `current_`, once for each identity.
   struct Watched {
     std::shared_ptr<const Upstream> upstream;
-    const Target* target = nullptr;  // of `upstream`
+    TargetPointer target;  // of `upstream`
     telemetry::Gauge healthy;
     telemetry::Counter ejected;
     uint32_t ejections = 0;  // in a row
@@ -50,18 +53,25 @@ class HealthMonitor final : private io::Timer {
     Instant next_rates = kNever;
     std::string why;  // it is not healthy
   };
+  /// The same order in every process, so that simulated worlds repeat themselves.
+  struct BySlot {
+    bool operator()(const TargetIdentity* a, const TargetIdentity* b) const { return a->slot < b->slot; }
+  };
   /// The probes of one target with the same settings; ends by its token.
   struct Prober {
-    Prober(std::shared_ptr<const Upstream> of, const Target& probed, io::CancelToken& all)
-        : upstream(std::move(of)), target(probed), token(all) {}
+    Prober(std::shared_ptr<const Upstream> of, TargetPointer probed, io::CancelToken& all)
+        : upstream(std::move(of)), target(std::move(probed)), token(all) {}
     const std::shared_ptr<const Upstream> upstream;
-    const Target& target;
+    const TargetPointer target;
     io::LinkedToken token;
     uint32_t in_row = 0;  // of outcomes that differ from the target's state
   };
 
-  void watch(const std::shared_ptr<const Upstream>& upstream, const Target& target);
+  /// The targets of `current_`, which have changed.
+  void watch_all();
+  void watch(const std::shared_ptr<const Upstream>& upstream, const TargetPointer& target);
   void follow_probes();
+  static bool is_probed(const Watched& watched);
   io::Task<> probe_on(Prober& prober);
   void take(Prober& prober, const ProbeOutcome& outcome);
   void eject(Watched& watched, std::string why);
@@ -72,7 +82,9 @@ class HealthMonitor final : private io::Timer {
   void rearm();
   /// Its targets' health, or time, has changed.
   void renew(const std::string& upstream);
+  void replace_view(const Upstream& upstream, TargetList targets);
   void show(Watched& watched);
+  void describe(const Watched& watched, config::JsonWriter& json) const;
   Watched* find(const TargetIdentity* target);
 
   io::Loop& loop_;
@@ -81,8 +93,8 @@ class HealthMonitor final : private io::Timer {
   telemetry::NamedCounters limit_hits_;
   store::RetireList retired_;
   std::vector<std::weak_ptr<const Upstream>> upstreams_;  // all whose view somebody may look at
-  std::map<const TargetIdentity*, Watched> watched_;
-  std::vector<const TargetIdentity*> order_;  // of the document
+  std::vector<std::shared_ptr<const Upstream>> current_;  // of the configuration of the moment
+  std::map<const TargetIdentity*, Watched, BySlot> watched_;
   std::list<std::unique_ptr<Prober>> probers_;
   Instant next_growth_ = kNever;  // a view with a slow start is made again
   io::CancelToken token_;

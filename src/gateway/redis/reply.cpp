@@ -29,7 +29,8 @@ void* make_string(const redisReadTask* task, char* text, size_t size) {
 }
 
 void* make_array(const redisReadTask* task, int size) {
-  if (size < 0 || static_cast<size_t>(size) > RedisReplyReader::kMostItems) return nullptr;
+  const auto* bounds = static_cast<const RedisReplyReader::Bounds*>(task->privdata);
+  if (size < 0 || static_cast<size_t>(size) > bounds->items) return nullptr;
   RedisReply* reply = place_of(task);
   if (!reply) return nullptr;
   reply->kind = Kind::kArray;
@@ -62,18 +63,20 @@ std::string command_of(const Words& words) {
 
 struct RedisReplyReader::Reader {
   redisReader* reader = redisReaderCreateWithFunctions(&kFunctions);
-  Reader() {
+  explicit Reader(const Bounds& bounds) {
     if (!reader) throw std::bad_alloc();
+    reader->privdata = const_cast<Bounds*>(&bounds);
   }
   ~Reader() { redisReaderFree(reader); }
 };
 
-RedisReplyReader::RedisReplyReader() : reader_(std::make_unique<Reader>()) {}
+RedisReplyReader::RedisReplyReader(Bounds bounds)
+    : bounds_(bounds), reader_(std::make_unique<Reader>(bounds_)) {}
 RedisReplyReader::~RedisReplyReader() = default;
 
 bool RedisReplyReader::feed(std::string_view bytes) {
   waiting_ += bytes.size();
-  if (waiting_ > kMostBytes || redisReaderFeed(reader_->reader, bytes.data(), bytes.size()) != REDIS_OK)
+  if (waiting_ > bounds_.bytes || redisReaderFeed(reader_->reader, bytes.data(), bytes.size()) != REDIS_OK)
     broken_ = true;
   return !broken_;
 }

@@ -20,12 +20,14 @@ struct RedisReply {
 
 class RedisReplyReader {
  public:
-  /// A reply longer than this breaks the connection: none that is asked for is.
-  static constexpr size_t kMostBytes = 1 << 20;
-  /// Of an array; the same.
-  static constexpr size_t kMostItems = 1024;
+  /// A reply beyond these breaks the connection: none that is asked for is.
+  struct Bounds {
+    size_t bytes = 1 << 20;
+    size_t items = 1024;  // of an array
+  };
 
-  RedisReplyReader();
+  explicit RedisReplyReader(Bounds bounds);
+  RedisReplyReader() : RedisReplyReader(Bounds()) {}
   ~RedisReplyReader();
 
   /// False: that is not the protocol, or too much of it.
@@ -36,6 +38,7 @@ class RedisReplyReader {
 
  private:
   struct Reader;
+  const Bounds bounds_;
   std::unique_ptr<Reader> reader_;
   size_t waiting_ = 0;  // bytes that belong to no reply yet
   bool broken_ = false;

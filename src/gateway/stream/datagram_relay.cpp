@@ -29,12 +29,12 @@ constexpr Duration kDrainIdle = std::chrono::seconds(2);
 /// they are.
 class DatagramSession final : public http::Connection, private io::Timer {
  public:
-  DatagramSession(DatagramRelay& relay, std::shared_ptr<const StreamPlan> plan, const Target& target,
+  DatagramSession(DatagramRelay& relay, std::shared_ptr<const StreamPlan> plan, TargetPointer target,
                   std::unique_ptr<io::DatagramSocket> server, const io::Datagram& first)
       : relay_(relay),
         worker_(relay.worker_),
         plan_(std::move(plan)),
-        target_(target),
+        target_(std::move(target)),
         counted_(plan_->upstream->balancer().counts_requests()),
         server_(std::move(server)),
         client_(first.peer),
@@ -42,14 +42,14 @@ class DatagramSession final : public http::Connection, private io::Timer {
         began_(worker_.loop().now()),
         active_(began_) {
     server_->bind(token_);
-    if (counted_) target_.identity->load.enter();
+    if (counted_) target_->identity->load.enter();
     worker_.connections().push_back(*this);
     worker_.count_connections(relay_.settings_.number, 1, 1);
     arm();
   }
   ~DatagramSession() {
     disarm();
-    if (counted_) target_.identity->load.leave();
+    if (counted_) target_->identity->load.leave();
     worker_.count_connections(relay_.settings_.number, -1, -1);
     worker_.release(client_);
     plan_->state->leave();
@@ -160,7 +160,7 @@ class DatagramSession final : public http::Connection, private io::Timer {
     record.error_by = error_by_;
     record.error_code = error_code_;
     record.upstream = plan_->upstream->name;
-    record.target = target_.authority;
+    record.target = target_->authority;
     record.tries = 1;
     record.request_bytes = from_client_;
     record.response_bytes = to_client_;
@@ -170,7 +170,7 @@ class DatagramSession final : public http::Connection, private io::Timer {
   DatagramRelay& relay_;
   Worker& worker_;
   std::shared_ptr<const StreamPlan> plan_;
-  const Target& target_;
+  const TargetPointer target_;
   const bool counted_;  // among the target's requests
   std::unique_ptr<io::DatagramSocket> server_;
   const io::Address client_;
@@ -203,6 +203,7 @@ DatagramRelay::DatagramRelay(Worker& worker, std::unique_ptr<io::DatagramSocket>
     : worker_(worker),
       socket_(std::move(socket)),
       settings_(settings),
+      token_(token),
       sessions_(0, Hash{worker.loop().random().next()}) {
   bind(token);
   socket_->bind(socket_token_);
@@ -213,7 +214,9 @@ DatagramRelay::~DatagramRelay() { unbind(); }
 void DatagramRelay::on_cancel() {
   draining_ = true;
   for (auto& [client, session] : sessions_) session->drain();
-  if (sessions_.empty()) socket_token_.cancel(io::CancelReason::kDrain);
+  // What a successor reads from the same socket is its own; answers that are under way still leave by it.
+  if (sessions_.empty() || token_.reason() == io::CancelReason::kHandedOver)
+    socket_token_.cancel(io::CancelReason::kDrain);
 }
 
 io::Task<> DatagramRelay::run() {
@@ -257,7 +260,7 @@ DatagramSession* DatagramRelay::begin(const io::Datagram& datagram) {
   const Upstream& upstream = *plan->upstream;
   BalanceRequest request{.random = worker_.loop().random(), .now = worker_.loop().now()};
   if (upstream.balancer().hash_key()) request.hash = hash64(datagram.peer.ip_text());
-  const Target* target = upstream.choose(request);
+  TargetPointer target = upstream.choose(request);
   const TargetIdentity::Addresses* addresses = target ? target->identity->addresses() : nullptr;
   if (!addresses || addresses->empty()) {
     worker_.metrics().add(upstream.metrics.requests[UpstreamResult::kNoTarget]);
@@ -282,8 +285,8 @@ DatagramSession* DatagramRelay::begin(const io::Datagram& datagram) {
     worker_.release(datagram.peer);
     return nullptr;
   }
-  auto session =
-      std::make_unique<DatagramSession>(*this, std::move(plan), *target, std::move(*server), datagram);
+  auto session = std::make_unique<DatagramSession>(*this, std::move(plan), std::move(target),
+                                                   std::move(*server), datagram);
   DatagramSession* begun = session.get();
   sessions_.emplace(begun->client(), begun);
   scope_.spawn(serve(std::move(session)));

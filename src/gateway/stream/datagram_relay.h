@@ -20,11 +20,14 @@ class Worker;
 class DatagramRelay final : private io::Cancellable {
  public:
   /// `settings` may change while it runs; new sessions see that. When `token` is cancelled no new session
-  /// begins, and those that there are end once they are silent.
+  /// begins, and those that there are end once they are silent. With `kHandedOver` nothing more is received
+  /// from clients either, for a successor does.
   DatagramRelay(Worker& worker, std::unique_ptr<io::DatagramSocket> socket, const ListenerSettings& settings,
                 io::CancelToken& token);
   ~DatagramRelay();
 
+  /// Another descriptor of the socket that clients send to.
+  io::Result<int> duplicate_socket() const { return socket_->duplicate(); }
   /// Until the last session has ended after the token was cancelled.
   io::Task<> run();
 
@@ -45,6 +48,7 @@ class DatagramRelay final : private io::Cancellable {
   Worker& worker_;
   std::unique_ptr<io::DatagramSocket> socket_;
   const ListenerSettings& settings_;
+  const io::CancelToken& token_;
   io::CancelToken socket_token_;
   std::unordered_map<io::Address, DatagramSession*, Hash> sessions_;
   io::TaskScope scope_;

@@ -205,6 +205,23 @@ TEST_F(DatagramRelayTest, ADrainTakesNoNewClientsAndEndsSilentOnes) {
   EXPECT_EQ(sessions(), "0");
 }
 
+// A successor reads what clients send from now on; what targets still send is passed on here.
+TEST_F(DatagramRelayTest, AfterAHandoverNothingIsReceivedFromClients) {
+  Peer first = target(9001);
+  first.answer_prefix = "=";
+  start(document());
+  Peer a = client();
+  a.send("1");
+  settle();
+  workers[0]->drain(io::CancelReason::kHandedOver);
+  a.send("2");
+  settle();
+  EXPECT_EQ(a.received, (std::vector<std::string>{"=1"}));
+  EXPECT_EQ(sessions(), "1");
+  world.run_for(3s);
+  EXPECT_EQ(sessions(), "0");
+}
+
 TEST_F(DatagramRelayTest, AReloadHoldsForNewSessions) {
   Peer first = target(9001);
   Peer third = target(9003);

@@ -41,8 +41,8 @@ class Opening final : public http::Connection {
     if (stream_) worker_.release(stream_->peer());
   }
 
-  /// Nobody has been promised anything.
-  void drain() override { token_.cancel(io::CancelReason::kDrain); }
+  /// It has come to ask, so it is heard: the time for that is bounded.
+  void drain() override {}
   void cancel(io::CancelReason reason) override { token_.cancel(reason); }
 
   /// False: the connection is not served.

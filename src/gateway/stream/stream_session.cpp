@@ -104,8 +104,8 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
         co_return false;
       }
       ++tries_;
-      tried.add(upstream.number_of(*target_));
-      if (tried.size() == upstream.balancer().view().members.size()) tried.clear();
+      tried.add(target_->number);
+      if (tried.size() >= upstream.view().members.size()) tried.clear();
       if (upstream.balancer().counts_requests()) {
         counted_ = true;
         target_->identity->load.enter();
@@ -226,7 +226,7 @@ class StreamSession final : public http::Connection, private io::Stream::Observe
   StreamOpening opening_;
   Instant began_;
   io::CancelToken token_;
-  const Target* target_ = nullptr;
+  TargetPointer target_;
   uint32_t tries_ = 0;
   bool counted_ = false;  // among the target's requests
   ConnectionPool* pool_ = nullptr;

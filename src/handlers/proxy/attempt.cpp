@@ -59,10 +59,10 @@ Failure protocol_failure(const Refusal& refusal) {
 }  // namespace
 
 Attempt::Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream,
-                 const gateway::Target* target, bool is_call)
+                 gateway::TargetPointer target, bool is_call)
     : exchange_(exchange),
       upstream_(upstream),
-      target_(target),
+      target_(std::move(target)),
       token_(exchange.server.token),
       place_{token_, exchange.arena, exchange.worker.limits()},
       is_call_(is_call) {}
@@ -126,12 +126,12 @@ void Attempt::win() {
   if (!own_answer_) return;
   exchange_.response = std::move(*own_answer_);
   own_answer_.reset();
-  if (target_) exchange_.upstream.target = target_->authority;
+  if (target_) exchange_.upstream.target = target_;
 }
 
 io::Task<std::optional<Failure>> Attempt::run(bool fresh) {
   if (!target_) co_return Failure{.result = UpstreamResult::kNoTarget, .refusal = kNoTarget, .sent = false};
-  if (!own_answer_) exchange_.upstream.target = target_->authority;
+  if (!own_answer_) exchange_.upstream.target = target_;
   if (upstream_.balancer().counts_requests()) {
     counted_ = true;
     target_->identity->load.enter();

@@ -29,7 +29,7 @@ class Attempt {
  public:
   /// `target`: null when none takes requests. `is_call`: a gRPC call, whose request may pause for as long as
   /// other streams may.
-  Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream, const gateway::Target* target,
+  Attempt(gateway::Exchange& exchange, const gateway::Upstream& upstream, gateway::TargetPointer target,
           bool is_call);
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
@@ -49,7 +49,7 @@ class Attempt {
   http::Response& answer() { return own_answer_ ? *own_answer_ : exchange_.response; }
   /// After `run` succeeded: the response's body; null when none comes.
   http::BodyReader* body() const { return body_; }
-  const gateway::Target* target() const { return target_; }
+  const gateway::TargetPointer& target() const { return target_; }
   /// Whether nothing of the request's body was taken, so that it can be sent again.
   bool body_untouched() const { return !upload_began_ || (client_ && !client_->body_begun()); }
   /// Whether the request is still being sent; it must be ended then before the connection is given back.
@@ -89,7 +89,7 @@ class Attempt {
 
   gateway::Exchange& exchange_;
   const gateway::Upstream& upstream_;
-  const gateway::Target* const target_;
+  const gateway::TargetPointer target_;
   http::ClientExchange* client_ = nullptr;
   io::LinkedToken token_;  // of this try; ends with the exchange's
   const http::ExchangePlace place_;

@@ -17,8 +17,6 @@ using http::FieldName;
 using http::GrpcStatus;
 using telemetry::ErrorBy;
 
-/// The largest request that is kept for another try.
-constexpr size_t kMostKept = 64 * 1024;
 constexpr std::string_view kStatusField = "grpc-status";
 constexpr std::string_view kMessageField = "grpc-message";
 
@@ -43,16 +41,7 @@ bool is_foreign(const http::Response& response) {
 
 // --- the request ---
 
-GrpcRequestBody::GrpcRequestBody(http::BodyReader& source, uint64_t max_message, Arena& arena)
-    : source_(source), arena_(arena) {
-  if (max_message > 0) meter_.emplace(max_message);
-}
-
 bool GrpcRequestBody::try_read(http::ChunkResult& result) {
-  if (std::exchange(again_, false)) {
-    result = http::Chunk{.bytes = {kept_, kept_bytes_}, .end = true, .trailers = trailers_};
-    return true;
-  }
   if (!source_.try_read(result)) return false;
   accept(result);
   return true;
@@ -65,31 +54,8 @@ io::Task<http::ChunkResult> GrpcRequestBody::wait_read() {
 }
 
 void GrpcRequestBody::accept(http::ChunkResult& result) {
-  if (!result) return;
-  if (meter_ && meter_->pass(result->bytes) < result->bytes.size()) {
+  if (result && meter_.pass(result->bytes) < result->bytes.size())
     result = std::unexpected(http::kGrpcMessageTooLargeError);
-    return;
-  }
-  if (keeps_) keep(*result);
-}
-
-void GrpcRequestBody::keep(const http::Chunk& chunk) {
-  size_t bytes = kept_bytes_ + chunk.bytes.size();
-  if (bytes > kMostKept) {
-    keeps_ = false;
-    overflown_ = true;
-    return;
-  }
-  if (bytes > capacity_) {
-    capacity_ = chunk.end ? bytes : std::max(bytes, std::min(2 * bytes, kMostKept));
-    char* larger = arena_.allocate_chars(capacity_);
-    std::copy_n(kept_, kept_bytes_, larger);
-    kept_ = larger;
-  }
-  std::copy_n(chunk.bytes.data(), chunk.bytes.size(), kept_ + kept_bytes_);
-  kept_bytes_ = bytes;
-  ended_ = chunk.end;
-  trailers_ = chunk.trailers;
 }
 
 // --- the answer ---
@@ -154,8 +120,8 @@ bool GrpcCall::is_one(const gateway::Exchange& exchange) {
 GrpcCall::GrpcCall(gateway::Exchange& exchange, const gateway::Upstream& upstream)
     : exchange_(exchange), upstream_(upstream) {
   exchange.server.te_trailers = true;  // a service may refuse calls without it
-  if (!exchange.request_body) return;
-  exchange.request_body = &body_.emplace(*exchange.request_body, exchange.plan->grpc_message, exchange.arena);
+  uint64_t most = exchange.plan->grpc_message;
+  if (exchange.request_body && most > 0) exchange.request_body = &body_.emplace(*exchange.request_body, most);
 }
 
 void GrpcCall::begin_try() {
@@ -177,12 +143,6 @@ bool GrpcCall::retries_answer() const {
   if (is_foreign(response)) return retries(http::grpc_status_of_foreign(response.status));
   // A status in the head is all of the answer; otherwise its first byte has come.
   return response.fields.find(kStatusField) && retries(status_in(&response.fields));
-}
-
-bool GrpcCall::kept() const {
-  if (!body_ || body_->kept()) return true;
-  if (body_->too_large_to_keep()) exchange_.worker.count_limit("grpc_retry_request");
-  return false;
 }
 
 void GrpcCall::begin_answer(Attempt& attempt) {

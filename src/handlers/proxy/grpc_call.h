@@ -11,36 +11,18 @@
 
 namespace sluice::handlers {
 
-/// A call's request as the upstream gets it: bounded by message, and kept as long as it is small, so that it
-/// can be sent again.
+/// A call's request as the upstream gets it: bounded by message.
 class GrpcRequestBody final : public http::BodyReader {
  public:
-  /// `max_message`: 0 for no bound.
-  GrpcRequestBody(http::BodyReader& source, uint64_t max_message, Arena& arena);
+  GrpcRequestBody(http::BodyReader& source, uint64_t max_message) : source_(source), meter_(max_message) {}
   bool try_read(http::ChunkResult& result) override;
-  /// It has come as a whole and is kept.
-  bool kept() const { return keeps_ && ended_; }
-  /// Larger than is kept.
-  bool too_large_to_keep() const { return overflown_; }
-  /// Nobody reads any more: the next reader gets all of it again, if it is kept.
-  void rewind() { again_ = kept(); }
 
  private:
   io::Task<http::ChunkResult> wait_read() override;
   void accept(http::ChunkResult& result);
-  void keep(const http::Chunk& chunk);
 
   http::BodyReader& source_;
-  std::optional<http::GrpcMessageMeter> meter_;
-  Arena& arena_;
-  char* kept_ = nullptr;
-  size_t kept_bytes_ = 0;
-  size_t capacity_ = 0;
-  bool keeps_ = true;
-  bool ended_ = false;
-  bool overflown_ = false;
-  bool again_ = false;
-  const http::Fields* trailers_ = nullptr;
+  http::GrpcMessageMeter meter_;
 };
 
 /// A call's answer as the caller gets it. Its trailers tell how the call ended; when it breaks off, is out of
@@ -77,12 +59,6 @@ class GrpcCall {
   /// Whether `retry.on` names the status that a try ended with.
   bool retries(const Failure& failure) const;
   bool retries_answer() const;
-  /// The request can be sent again.
-  bool kept() const;
-  /// Before the next try, when nobody reads the request any more.
-  void rewind() {
-    if (body_) body_->rewind();
-  }
   /// The head of the answer is there: from now on the answer's body is ours.
   void begin_answer(Attempt& attempt);
 

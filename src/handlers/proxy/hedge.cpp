@@ -38,17 +38,17 @@ io::Task<> Hedge::wait_for_first() {
 
 bool Hedge::begin_second(gateway::BalanceRequest choice, gateway::UpstreamPlace& place) {
   gateway::TriedTargets tried;
-  tried.add(upstream_.number_of(*first_attempt_.target()));
+  tried.add(first_attempt_.target()->number);
   choice.tried = &tried;
   choice.preferred = std::nullopt;
-  const gateway::Target* target = upstream_.choose(choice);
+  gateway::TargetPointer target = upstream_.choose(choice);
   if (!target) target = first_attempt_.target();
   if (!place.may_retry()) {
     exchange_.worker.count_limit("upstream_retries");
     return false;
   }
   ++exchange_.upstream.tries;
-  second_attempt_.emplace(exchange_, upstream_, target, false);
+  second_attempt_.emplace(exchange_, upstream_, std::move(target), false);
   scope_.spawn(run_try(*second_attempt_, second_, false));
   return true;
 }
@@ -88,7 +88,7 @@ void Hedge::choose_winner() {
 
 const gateway::Target* Hedge::also_tried() const {
   if (!second_attempt_) return nullptr;
-  return winner_ == &second_ ? first_attempt_.target() : second_attempt_->target();
+  return winner_ == &second_ ? first_attempt_.target().get() : second_attempt_->target().get();
 }
 
 void Hedge::account_loser(Attempt& attempt, const Try& state) {

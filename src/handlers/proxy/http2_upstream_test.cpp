@@ -115,9 +115,21 @@ TEST_F(Http2Upstream, BodiesWaitUntilTheServerCouldRefuseThem) {
   EXPECT_EQ(second.await_answer().body, "two");
 }
 
-// What was read of its body cannot be read again.
-TEST_F(Http2Upstream, ARefusedRequestWhoseBodyHasBegunIsNotSentAgain) {
+// RFC 9113, section 8.7: whatever its method, nothing was done with it.
+TEST_F(Http2Upstream, ARefusedRequestIsSentAgainWithItsBody) {
   start_h2c();
+  gateway::testing::Client& client = request_on(0, request("POST", "/", "Content-Length: 5\r\n") + "hello");
+  say(settings());
+  EXPECT_EQ(frames().answer(1).body, "hello");
+  say(h2::reset(1, 7));
+  world.run_for(1ms);
+  EXPECT_EQ(frames().answer(3).body, "hello");
+  say(answer(3, "done"));
+  EXPECT_EQ(client.await_answer().body, "done");
+}
+
+TEST_F(Http2Upstream, ARefusedRequestWhoseBodyWasNotKeptIsNotSentAgain) {
+  start_h2c("retry: { body: 0 }");
   gateway::testing::Client& client = request_on(0, request("PUT", "/", "Content-Length: 5\r\n") + "hello");
   say(settings());
   EXPECT_EQ(frames().answer(1).body, "hello");

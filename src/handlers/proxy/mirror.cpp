@@ -27,12 +27,12 @@ struct Copy {
   std::string host;
   bool te_trailers = false;
   std::shared_ptr<const gateway::Upstream> upstream;
-  const gateway::Target* target = nullptr;  // of `upstream`
+  gateway::TargetPointer target;  // of `upstream`
   telemetry::Group<telemetry::Counter, MirrorResult> metrics;
 };
 
 std::unique_ptr<Copy> copy_of(const gateway::Exchange& exchange, const gateway::MirrorChoice& mirror,
-                              const gateway::Target& target, const std::string* body) {
+                              gateway::TargetPointer target, const std::string* body) {
   auto copy = std::make_unique<Copy>();
   const http::Request& from = exchange.request;
   http::Request& to = copy->request;
@@ -47,10 +47,10 @@ std::unique_ptr<Copy> copy_of(const gateway::Exchange& exchange, const gateway::
     copy->body = *body;
     to.body = http::BodyLength::known(body->size());
   }
-  copy->host = host_for(exchange, *mirror.upstream, target);
+  copy->host = host_for(exchange, *mirror.upstream, *target);
   copy->te_trailers = exchange.server.te_trailers;
   copy->upstream = mirror.upstream;
-  copy->target = &target;
+  copy->target = std::move(target);
   copy->metrics = mirror.metrics;
   return copy;
 }
@@ -163,7 +163,7 @@ void Mirroring::send() {
     if (!(chosen_ >> i & 1)) continue;
     bool too_large = body_ && (body_->too_large() || body_->text().size() > mirror.max_body);
     MirrorResult left_out = too_large ? MirrorResult::kTooLarge : MirrorResult::kIncomplete;
-    const gateway::Target* target = nullptr;
+    gateway::TargetPointer target;
     if (known && !too_large) {
       left_out = MirrorResult::kFull;
       if (worker.background().mirrored < kMostAtOnce && !worker.background().token.cancelled())
@@ -172,7 +172,7 @@ void Mirroring::send() {
     }
     if (target)
       worker.scope().spawn(
-          deliver(worker, copy_of(exchange_, mirror, *target, body_ ? &body_->text() : nullptr)));
+          deliver(worker, copy_of(exchange_, mirror, target, body_ ? &body_->text() : nullptr)));
     else
       worker.metrics().add(mirror.metrics[left_out]);
   }

@@ -6,6 +6,7 @@
 #include "handlers/proxy/forwarding.h"
 #include "handlers/proxy/grpc_call.h"
 #include "handlers/proxy/hedge.h"
+#include "handlers/proxy/kept_body.h"
 #include "handlers/proxy/mirror.h"
 #include "handlers/proxy/observation.h"
 #include "handlers/proxy/websocket_tunnel.h"
@@ -23,8 +24,33 @@ constexpr gateway::Refusal kFull{503, "circuit_breaker_open", "The upstream has 
 constexpr gateway::Refusal kOverloaded{503, "upstream_overloaded",
                                        "The upstream has as many requests as it can answer in time."};
 
-bool can_send_again(const Attempt& attempt, const GrpcCall* call) {
-  return attempt.body_untouched() || (call && call->kept());
+/// The largest request of a gRPC call that is kept for another try.
+constexpr size_t kMostKeptCall = 64 * 1024;
+
+/// A request's field that says that its upstream knows it again (draft-ietf-httpapi-idempotency-key-header).
+constexpr std::string_view kIdempotencyKey = "idempotency-key";
+
+/// Whether sending it twice does no more than sending it once.
+bool may_repeat(const gateway::Exchange& exchange, const gateway::Upstream& upstream) {
+  return http::is_idempotent(exchange.request.method) ||
+         (upstream.retry.idempotency_key && exchange.request.fields.find(kIdempotencyKey));
+}
+
+/// How much of its body is kept for another try.
+size_t most_kept(const gateway::Exchange& exchange, const gateway::Upstream& upstream, bool is_call) {
+  if (!exchange.request_body) return 0;
+  if (is_call) return kMostKeptCall;
+  // Over HTTP/2 a target may say that it has done nothing with a request.
+  bool http2 = upstream.protocol == config::UpstreamProtocol::kH2 ||
+               upstream.protocol == config::UpstreamProtocol::kH2c;
+  return http2 || may_repeat(exchange, upstream) ? upstream.retry.body : 0;
+}
+
+bool can_send_again(gateway::Exchange& exchange, const Attempt& attempt, const KeptBody* kept, bool is_call) {
+  if (attempt.body_untouched() || (kept && kept->kept())) return true;
+  if (kept && kept->too_large_to_keep())
+    exchange.worker.count_limit(is_call ? "grpc_retry_request" : "retry_request");
+  return false;
 }
 
 /// Whether a failed try may be followed by another, and why. At most one stale connection is forgiven beyond
@@ -34,7 +60,7 @@ std::optional<RetryReason> retry_reason(const gateway::Exchange& exchange, const
                                         bool forgiven) {
   if (exchange.server.token.cancelled() || !failure.upstream_fault) return std::nullopt;
   bool chosen = call && call->retries(failure);
-  if (failure.sent && !chosen && !http::is_idempotent(exchange.request.method)) return std::nullopt;
+  if (failure.sent && !chosen && !may_repeat(exchange, upstream)) return std::nullopt;
   if ((failure.stale || failure.unprocessed) && !forgiven) return RetryReason::kStaleConnection;
   if (tries >= upstream.retry.attempts) return std::nullopt;
   switch (failure.result) {
@@ -54,11 +80,10 @@ std::optional<RetryReason> retry_reason(const gateway::Exchange& exchange, const
 }
 
 bool retries_status(const gateway::Exchange& exchange, const gateway::Upstream& upstream,
-                    const Attempt& attempt, const GrpcCall* call, uint32_t tries) {
+                    const GrpcCall* call, uint32_t tries) {
   if (tries >= upstream.retry.attempts) return false;
   if (call && call->retries_answer()) return true;
-  if (upstream.retry.statuses.empty()) return false;
-  if (!attempt.body_untouched() || !http::is_idempotent(exchange.request.method)) return false;
+  if (upstream.retry.statuses.empty() || !may_repeat(exchange, upstream)) return false;
   const auto& statuses = upstream.retry.statuses;
   return std::find(statuses.begin(), statuses.end(), exchange.response.status) != statuses.end();
 }
@@ -131,7 +156,7 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
   std::optional<uint16_t> before;  // the target that the client had
   if (sticky)
     if (auto value = http::find_cookie(exchange.request.fields, sticky->cookie()))
-      before = sticky->target_of(*value);
+      before = upstream.target_of_cookie(*value);
   prepare_request(exchange);
   std::optional<Mirroring> mirroring;
   if (!mirrors_.empty() && exchange.server.upgrade.empty()) {
@@ -141,6 +166,10 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
   std::optional<GrpcCall> grpc;
   if (GrpcCall::is_one(exchange)) grpc.emplace(exchange, upstream);
   GrpcCall* const call = grpc ? &*grpc : nullptr;
+  std::optional<KeptBody> kept;
+  if (size_t most = most_kept(exchange, upstream, call != nullptr))
+    exchange.request_body = &kept.emplace(*exchange.request_body, most, exchange.arena);
+  KeptBody* const kept_body = kept ? &*kept : nullptr;
   bool forgiven = false;  // a stale connection
   uint32_t tries = 0;     // that count
   gateway::TriedTargets tried;
@@ -150,7 +179,7 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
                                    .hash = hash,
                                    .tried = tried.size() > 0 ? &tried : nullptr,
                                    .preferred = before};
-    const gateway::Target* target = upstream.choose(choice);
+    gateway::TargetPointer target = upstream.choose(choice);
     Attempt first(exchange, upstream, target, call != nullptr);
     Instant began = exchange.now();
     ++tries;
@@ -172,14 +201,14 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
       retry = retry_reason(exchange, upstream, *failure, call, tries, forgiven);
     } else {
       metrics.add(upstream.metrics.requests[telemetry::upstream_result(exchange.response.status)]);
-      if (retries_status(exchange, upstream, attempt, call, tries)) retry = RetryReason::kStatus;
+      if (retries_status(exchange, upstream, call, tries)) retry = RetryReason::kStatus;
     }
     if (target)
       observe(
           exchange, upstream, *target,
           {failure ? &*failure : nullptr, exchange.response.status, hedge ? hedge->winner_began() : began});
     // What was read of the body is gone, whether it was sent or not, unless it was kept.
-    if (retry && !can_send_again(attempt, call)) retry.reset();
+    if (retry && !can_send_again(exchange, attempt, kept_body, call != nullptr)) retry.reset();
     if (retry && *retry != RetryReason::kStaleConnection && !place.may_retry()) {
       exchange.worker.count_limit("upstream_retries");
       retry.reset();
@@ -189,14 +218,14 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
       metrics.add(upstream.metrics.retries[*retry]);
       if (attempt.uploading()) co_await attempt.end_upload();
       attempt.give_back();
-      if (call) call->rewind();
+      if (kept_body) kept_body->rewind();
       if (*retry == RetryReason::kStaleConnection) {
         forgiven = true;
         --tries;
       }
-      if (!failure || !failure->stale) tried.add(upstream.number_of(*target));
-      if (hedge && hedge->also_tried()) tried.add(upstream.number_of(*hedge->also_tried()));
-      if (tried.size() == upstream.balancer().view().members.size()) tried.clear();
+      if (!failure || !failure->stale) tried.add(target->number);
+      if (hedge && hedge->also_tried()) tried.add(hedge->also_tried()->number);
+      if (tried.size() >= upstream.view().members.size()) tried.clear();
       if (tries > 1) co_await back_off(exchange, upstream.retry.backoff, tries);
       continue;
     }
@@ -205,10 +234,10 @@ io::Task<> Proxy::handle(gateway::Exchange& exchange) const {
       record_shifted(exchange, failure ? failure->refusal.status : exchange.response.status, chosen_at);
     auto prepare = [&] {
       prepare_response(exchange, exchange.response.version);
-      if (!sticky || before == upstream.number_of(*target)) return;
+      if (!sticky || before == target->number) return;
       bool secure = exchange.server.security != nullptr;
       exchange.response.fields.add(http::FieldName::kSetCookie,
-                                   sticky->set_cookie(upstream.number_of(*target), secure, exchange.arena));
+                                   sticky->set_cookie(target->cookie, secure, exchange.arena));
     };
     if (!failure && exchange.response.status == 101) {
       prepare();

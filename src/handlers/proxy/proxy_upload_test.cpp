@@ -135,8 +135,8 @@ TEST_F(ProxyUpload, ABodyNotYetTakenCanBeSentToTheNextTarget) {
   EXPECT_EQ(first.requests(), 1u);
 }
 
-TEST_F(ProxyUpload, ABodyThatWasBegunIsNotSentAgain) {
-  start(proxying({9000, 9001}));
+TEST_F(ProxyUpload, ABodyThatWasBegunAndNotKeptIsNotSentAgain) {
+  start(proxying({9000, 9001}, "retry: { body: 0 }"));
   ScriptedUpstream first(world, upstream_loop, target(9000), [](UpstreamPeer& peer) {
     if (peer.received.ends_with("hello")) peer.close();
   });

@@ -182,6 +182,24 @@ TEST_F(TargetHealthTest, FailuresInARowEjectATargetForAWhile) {
   EXPECT_EQ(healthy(9000), "1");
 }
 
+TEST_F(TargetHealthTest, WhatWasOnItsWayWhenATargetWasEjectedDoesNotCountWhenItIsBack) {
+  serve({9000, 9001},
+        "retry: { attempts: 1 }, health: { passive: { consecutive_failures: 3, eject_for: 10s } }");
+  Named a(*this, 9000, "a");
+  Named b(*this, 9001, "b");
+  a.status = 503;
+  EXPECT_EQ(answers(6), "-b-b-b");
+  world.run_for(1ms);
+  EXPECT_EQ(healthy(9000), "0");
+  const gateway::Upstream& upstream = *snapshot->upstreams.front();
+  for (int late = 0; late < 4; ++late) upstream.record(*upstream.view().targets.front(), 503);
+  world.run_for(10s);
+  EXPECT_EQ(healthy(9000), "1");
+  EXPECT_EQ(std::ranges::count(answers(6), '-'), 3);
+  world.run_for(1ms);
+  EXPECT_EQ(healthy(9000), "0") << "three more in a row";
+}
+
 TEST_F(TargetHealthTest, ASuccessBeginsTheCountAnew) {
   serve({9000, 9001}, "retry: { attempts: 1 }, health: { passive: { consecutive_failures: 3 } }");
   Named a(*this, 9000, "a");

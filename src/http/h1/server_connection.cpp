@@ -41,7 +41,12 @@ void ServerConnection::set_active(bool active) {
 
 void ServerConnection::drain() {
   draining_ = true;
-  if (!active_) token_.cancel(io::CancelReason::kDrain);
+  if (!active_) await_request();
+}
+
+/// A connection without a request in hand: how long it stays.
+void ServerConnection::await_request() {
+  timer_.begin(Phase::kKeepAlive, draining_ ? kDrainGrace : handler_.timeouts().keep_alive);
 }
 
 void ServerConnection::on_disturbed(bool broken) {
@@ -120,24 +125,27 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
   ServerConnection connection(loop, std::move(stream), handler, listener, http2);
   connections.push_back(connection);
   connection.timer_.begin(Phase::kHead, handler.timeouts().header);
+  if (handler.draining()) connection.drain();
   bool first = true;
   for (;;) {
-    if (!first) connection.timer_.begin(Phase::kKeepAlive, handler.timeouts().keep_alive);
+    if (!first) connection.await_request();
     bool pipelined = !first && connection.stream_->dirty();
     auto ready = co_await connection.stream_->readable();
     if (!ready) {
-      // A request that has arrived just before the drain is still answered.
-      bool arrived = connection.token_.reason() == io::CancelReason::kDrain && connection.stream_->dirty();
+      // A request that has arrived just before the end of the grace is still answered.
+      bool arrived = connection.draining_ && connection.timer_.expired() == Phase::kKeepAlive &&
+                     connection.stream_->dirty();
       if (!arrived) break;
       connection.token_.reset();
+      connection.timer_.reset();
     }
     first = false;
     connection.set_active(true);
     bool again = co_await connection.serve_request(pipelined);
     connection.set_active(connection.tunnel_ != nullptr);
-    // The response may have promised to go on: what has arrived since is answered, for closing over it would
-    // reset the connection and may take that response with it (RFC 9112, section 9.6).
-    if (!again || (connection.draining_ && !connection.stream_->dirty())) break;
+    // The response may have promised to go on before the drain began: then the next one says that it is the
+    // last.
+    if (!again) break;
     connection.timer_.reset();
     if (connection.rests_until_ != Instant{}) co_await connection.rest();
   }

@@ -22,7 +22,7 @@ class ServerConnection final : public Connection, private io::Stream::Observer {
                    uint16_t listener, io::TaskScope* http2);
   ~ServerConnection();
 
-  /// The request in hand is answered with `Connection: close`; an idle connection ends at once.
+  /// The request in hand, or the next one, is answered with `Connection: close`.
   void drain() override;
   void cancel(io::CancelReason reason) override { token_.cancel(reason); }
   bool active() const { return active_; }
@@ -42,6 +42,7 @@ class ServerConnection final : public Connection, private io::Stream::Observer {
   /// The stream goes to an HTTP/2 connection, for the client has said that it speaks it.
   void become_http2(Connections& connections);
   void set_active(bool active);
+  void await_request();
   void on_disturbed(bool broken) override;
 
   RequestHandler& handler_;

@@ -14,6 +14,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
+using ::testing::UnorderedElementsAre;
 
 std::string get(std::string_view path, std::string_view fields = "") {
   return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
@@ -167,6 +168,37 @@ TEST_F(ServerConnectionTest, DrainEndsIdleConnections) {
   world.run_for(1s);
   connections.for_each([](Connection& each) { each.drain(); });
   world.run_for(1s);
+  EXPECT_EQ(client.state, State::kEnded);
+}
+
+// A client of an idle connection may have asked just before it could hear of the drain.
+TEST_F(ServerConnectionTest, DrainAnswersOneMoreRequest) {
+  RawClient kept(world, client_loop, address);
+  RawClient fresh(world, client_loop, address);
+  kept.send(get("/a"));
+  world.run_for(1s);
+  connections.for_each([](Connection& each) { each.drain(); });
+  world.run_for(kDrainGrace / 2);
+  EXPECT_EQ(kept.state, State::kOpen);
+  kept.send(get("/b"));
+  fresh.send(get("/c"));
+  world.run_for(1ms);
+  EXPECT_THAT(handler.log, UnorderedElementsAre("GET /a", "GET /b", "GET /c"));
+  for (RawClient* client : {&kept, &fresh}) {
+    EXPECT_THAT(client->received, HasSubstr("Connection: close"));
+    EXPECT_THAT(client->received, EndsWith("\r\n\r\nok"));
+  }
+  world.run_for(1s);
+  EXPECT_EQ(kept.state, State::kEnded);
+  EXPECT_EQ(fresh.state, State::kEnded);
+}
+
+TEST_F(ServerConnectionTest, ConnectionThatComesDuringADrainAsksOnce) {
+  handler.drains = true;
+  RawClient client(world, client_loop, address);
+  client.send(get("/a"));
+  world.run_for(1s);
+  EXPECT_THAT(client.received, HasSubstr("Connection: close"));
   EXPECT_EQ(client.state, State::kEnded);
 }
 

@@ -92,12 +92,14 @@ class PathHandler final : public RequestHandler {
   std::vector<uint64_t> request_bytes;
   Limits bounds;
   ServerTimeouts times{.header = 10s, .body_progress = 10s, .keep_alive = 75s};
+  bool drains = false;
   bool tunnel_ended = false;
   int open = 0;
   int active = 0;
 
   const Limits& limits() const override { return bounds; }
   const ServerTimeouts& timeouts() const override { return times; }
+  bool draining() const override { return drains; }
   std::string_view date() override { return "Thu, 01 Jan 2026 00:00:00 GMT"; }
   void count_connections(uint16_t, int opened, int activated) override {
     open += opened;

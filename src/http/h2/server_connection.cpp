@@ -36,7 +36,7 @@ io::Task<> serve_connection(io::Loop& loop, std::unique_ptr<io::Stream> stream, 
   connections.push_back(connection);
   connection.timer_.begin(Phase::kHead, handler.timeouts().header);
   bool goes_on = connection.receive(start.received);
-  if (start.draining) connection.drain();
+  if (start.draining || handler.draining()) connection.drain();
   for (int turn = 1; goes_on; ++turn) {
     auto ready = co_await connection.stream_->readable();
     if (!ready) break;

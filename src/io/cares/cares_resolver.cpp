@@ -1,6 +1,7 @@
 #include "io/cares/cares_resolver.h"
 
 #include <ares.h>
+#include <arpa/nameser.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -10,6 +11,8 @@
 #include <limits>
 #include <stdexcept>
 #include <unordered_map>
+
+#include "io/cares/service_answer.h"
 
 namespace sluice::io {
 
@@ -106,18 +109,22 @@ class CaresResolver::Channel final : private Timer {
 
   EpollLoop& loop() { return loop_; }
 
-  void ask(const std::string& name, ares_addrinfo_callback callback, void* argument) {
+  void ask_addresses(const std::string& name, ares_addrinfo_callback callback, void* argument) {
     ares_addrinfo_hints hints{};
     hints.ai_family = AF_UNSPEC;
     hints.ai_flags = ARES_AI_NOSORT;  // whoever connects takes turns over all addresses
     ares_getaddrinfo(ares_, name.c_str(), nullptr, &hints, callback, argument);
     arm_timer();
   }
+  void ask_service(const std::string& name, ares_callback callback, void* argument) {
+    ares_search(ares_, name.c_str(), ns_c_in, ns_t_srv, callback, argument);
+    arm_timer();
+  }
 
  private:
   struct Socket final : EpollTarget {
     Socket(Channel& owner, ares_socket_t number) : channel(owner), descriptor(number) {}
-    ~Socket() { channel.loop_.forget(*this); }
+    ~Socket() { channel.loop_.forget(descriptor, *this); }
     void on_events(uint32_t) override { channel.process(descriptor); }
     Channel& channel;
     ares_socket_t descriptor;
@@ -170,12 +177,16 @@ class CaresResolver::Channel final : private Timer {
 
 /// One question, and the wait for its answer. c-ares cannot give up a single question, so that its part lives
 /// on until it is answered, without a waiter.
+template <class Found>
 class CaresResolver::Lookup final : private Cancellable {
  public:
   Lookup(Channel& channel, const std::string& name, CancelToken& token) : channel_(channel) {
     if (token.cancelled()) return;
     question_ = new Question{.waiting = this};
-    channel_.ask(name, &on_answer, question_);
+    if constexpr (std::is_same_v<Found, Resolution>)
+      channel_.ask_addresses(name, &on_addresses, question_);
+    else
+      channel_.ask_service(name, &on_service, question_);
     immediate_ = question_ == nullptr;
     if (!immediate_) bind(token);
   }
@@ -185,30 +196,38 @@ class CaresResolver::Lookup final : private Cancellable {
 
   bool await_ready() const { return !question_; }
   void await_suspend(std::coroutine_handle<> waiter) { waiter_ = waiter; }
-  Result<Resolution> await_resume() {
-    // The name servers never answer within the call: this came from a file.
-    if (immediate_ && result_) result_->ttl = kHostsTtl;
-    return std::move(result_);
-  }
+  Result<Found> await_resume() { return std::move(result_); }
+  /// No name server has been asked.
+  bool immediate() const { return immediate_; }
 
  private:
   struct Question {
     Lookup* waiting;
   };
 
-  static void on_answer(void* argument, int status, int, ares_addrinfo* found) {
+  static void on_addresses(void* argument, int status, int, ares_addrinfo* found) {
     std::unique_ptr<Question> question(static_cast<Question*>(argument));
     std::unique_ptr<ares_addrinfo, decltype(&ares_freeaddrinfo)> owned(found, &ares_freeaddrinfo);
-    if (question->waiting) question->waiting->on_found(status, found);
+    if (!question->waiting) return;
+    Result<Found> result = fail(code_of(status));
+    if (status == ARES_SUCCESS && found) result = resolution_of(*found);
+    if (result && result->addresses.empty()) result = fail(ErrorCode::kUnresolved);
+    question->waiting->finish(std::move(result));
   }
-  void on_found(int status, const ares_addrinfo* found) {
+  static void on_service(void* argument, int status, int, unsigned char* message, int size) {
+    std::unique_ptr<Question> question(static_cast<Question*>(argument));
+    if (!question->waiting) return;
+    Result<Found> result = fail(code_of(status));
+    if (status == ARES_SUCCESS && message) {
+      auto records = parse_service_answer({message, static_cast<size_t>(std::max(size, 0))});
+      if (records && !records->records.empty()) result = std::move(*records);
+    }
+    question->waiting->finish(std::move(result));
+  }
+  void finish(Result<Found> result) {
     question_ = nullptr;
     unbind();
-    if (status == ARES_SUCCESS && found) result_ = resolution_of(*found);
-    if (status != ARES_SUCCESS)
-      result_ = fail(code_of(status));
-    else if (!result_ || result_->addresses.empty())
-      result_ = fail(ErrorCode::kUnresolved);
+    result_ = std::move(result);
     resume();
   }
   void on_cancel() override {
@@ -225,7 +244,7 @@ class CaresResolver::Lookup final : private Cancellable {
   Question* question_ = nullptr;  // null: over; c-ares owns it
   bool immediate_ = false;
   std::coroutine_handle<> waiter_;
-  Result<Resolution> result_ = fail(ErrorCode::kCancelled);
+  Result<Found> result_ = fail(ErrorCode::kCancelled);
 };
 
 CaresResolver::CaresResolver(EpollLoop& loop, const Options& options)
@@ -234,7 +253,15 @@ CaresResolver::CaresResolver(EpollLoop& loop, const Options& options)
 CaresResolver::~CaresResolver() = default;
 
 Task<Result<Resolution>> CaresResolver::resolve(std::string name, CancelToken& token) {
-  Lookup lookup(*channel_, name, token);
+  Lookup<Resolution> lookup(*channel_, name, token);
+  auto found = co_await lookup;
+  // The name servers never answer within the call: this came from a file.
+  if (found && lookup.immediate()) found->ttl = kHostsTtl;
+  co_return found;
+}
+
+Task<Result<ServiceRecords>> CaresResolver::resolve_service(std::string name, CancelToken& token) {
+  Lookup<ServiceRecords> lookup(*channel_, name, token);
   auto found = co_await lookup;
   co_return found;
 }

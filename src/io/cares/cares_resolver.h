@@ -27,9 +27,11 @@ class CaresResolver final : public Resolver {
   ~CaresResolver() override;
 
   Task<Result<Resolution>> resolve(std::string name, CancelToken& token) override;
+  Task<Result<ServiceRecords>> resolve_service(std::string name, CancelToken& token) override;
 
  private:
   class Channel;
+  template <class Found>
   class Lookup;
   std::unique_ptr<Channel> channel_;
 };

@@ -14,10 +14,11 @@
 namespace sluice::io {
 namespace {
 
-constexpr uint16_t kTypeA = 1;      // RFC 1035, section 3.2.2
-constexpr uint16_t kTypeAaaa = 28;  // RFC 3596, section 2.1
-constexpr uint8_t kNoError = 0;     // RFC 1035, section 4.1.1
-constexpr uint8_t kNameError = 3;   // ditto
+constexpr uint16_t kTypeA = 1;         // RFC 1035, section 3.2.2
+constexpr uint16_t kTypeAaaa = 28;     // RFC 3596, section 2.1
+constexpr uint16_t kTypeService = 33;  // RFC 2782
+constexpr uint8_t kNoError = 0;        // RFC 1035, section 4.1.1
+constexpr uint8_t kNameError = 3;      // ditto
 
 struct Record {
   uint16_t type;
@@ -52,7 +53,7 @@ class Server final : private EpollTarget {
     EXPECT_TRUE(loop_.watch(socket_, *this, EPOLLIN));
   }
   ~Server() {
-    loop_.forget(*this);
+    loop_.forget(socket_, *this);
     close(socket_);
   }
   CaresResolver::Options options() const {
@@ -150,12 +151,26 @@ Task<> resolve_into(Resolver& resolver, std::string name, CancelToken& token, Re
   loop.stop();
 }
 
+Task<> resolve_service_into(Resolver& resolver, std::string name, CancelToken& token,
+                            Result<ServiceRecords>& out, EpollLoop& loop) {
+  out = co_await resolver.resolve_service(name, token);
+  loop.stop();
+}
+
 class CaresResolverTest : public ::testing::Test {
  protected:
   Result<Resolution> resolve(Resolver& resolver, std::string name) {
     Result<Resolution> out = fail(ErrorCode::kOther);
     CurrentLoop current(loop_);
     scope_.spawn(resolve_into(resolver, std::move(name), token_, out, loop_));
+    if (scope_.active() > 0) loop_.run();
+    return out;
+  }
+
+  Result<ServiceRecords> resolve_service(Resolver& resolver, std::string name) {
+    Result<ServiceRecords> out = fail(ErrorCode::kOther);
+    CurrentLoop current(loop_);
+    scope_.spawn(resolve_service_into(resolver, std::move(name), token_, out, loop_));
     if (scope_.active() > 0) loop_.run();
     return out;
   }
@@ -333,6 +348,32 @@ TEST_F(CaresResolverTest, DestroyedWhileAQuestionIsOpen) {
     EXPECT_FALSE(cancelled);
   }
   EXPECT_EQ(scope_.active(), 0u);
+}
+
+TEST_F(CaresResolverTest, AServiceHasServersWithPortsAndATtl) {
+  std::vector<uint16_t> asked;
+  Server server(loop_, [&](uint16_t type) -> Answer {
+    asked.push_back(type);
+    std::string data{0, 10, 0, 5, 0x1F, static_cast<char>(0x90)};  // priority, weight, port
+    return {.records = {{kTypeService, 23, data + "\1a\4test" + '\0'}}};
+  });
+  CaresResolver resolver(loop_, server.options());
+  auto found = resolve_service(resolver, "_users._tcp.test");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->records, (std::vector<ServiceRecord>{{10, "a.test", 8080, 5}}));
+  EXPECT_EQ(found->ttl, std::chrono::seconds(23));
+  EXPECT_EQ(asked, std::vector{kTypeService});
+}
+
+TEST_F(CaresResolverTest, AServiceWithoutServersIsUnresolved) {
+  for (const Answer& answer :
+       {Answer{.code = kNameError}, Answer{}, Answer{.records = {{kTypeService, 1, "x"}}}}) {
+    Server server(loop_, [&](uint16_t) { return answer; });
+    CaresResolver resolver(loop_, server.options());
+    auto found = resolve_service(resolver, "_users._tcp.test");
+    ASSERT_FALSE(found);
+    EXPECT_EQ(found.error().code, ErrorCode::kUnresolved);
+  }
 }
 
 TEST_F(CaresResolverTest, BadServersAreRefused) {

@@ -8,7 +8,7 @@ namespace sluice::io {
 
 class EpollDatagramSocket final : public SystemDatagramSocket, private EpollTarget {
  public:
-  ~EpollDatagramSocket() override { loop_.forget(*this); }
+  ~EpollDatagramSocket() override { loop_.forget(descriptor(), *this); }
 
   static Result<std::unique_ptr<DatagramSocket>> open(EpollLoop& loop, const Address& local,
                                                       const DatagramOptions& options);

@@ -15,7 +15,7 @@ EpollListener::EpollListener(EpollLoop& loop, int descriptor)
 
 EpollListener::~EpollListener() {
   assert(!acceptor_);
-  loop_.forget(*this);
+  loop_.forget(descriptor_, *this);
   close(descriptor_);
 }
 
@@ -31,7 +31,7 @@ Result<std::unique_ptr<Listener>> EpollListener::open(EpollLoop& loop, const Add
 
 bool EpollListener::try_accept(Result<std::unique_ptr<Stream>>& result) {
   if (cancelled()) {
-    result = fail(ErrorCode::kCancelled);
+    result = accept_last();
     return true;
   }
   while (readable_) {
@@ -65,6 +65,15 @@ bool EpollListener::try_accept(Result<std::unique_ptr<Stream>>& result) {
   return false;
 }
 
+/// Of what had come before it was cancelled.
+Result<std::unique_ptr<Stream>> EpollListener::accept_last() {
+  if (last_accepts_ == 0) return fail(ErrorCode::kCancelled);
+  int accepted = accept_rest(descriptor_);
+  last_accepts_ = accepted < 0 ? 0 : last_accepts_ - 1;
+  if (accepted < 0) return fail(ErrorCode::kCancelled);
+  return EpollStream::adopt(loop_, accepted, peer_address(accepted));
+}
+
 void EpollListener::wait_accept(std::coroutine_handle<> waiter, Result<std::unique_ptr<Stream>>* result) {
   assert(!acceptor_);
   acceptor_ = waiter;
@@ -78,8 +87,7 @@ void EpollListener::on_events(uint32_t) {
 }
 
 void EpollListener::on_cancel() {
-  if (!acceptor_) return;
-  *result_ = fail(ErrorCode::kCancelled);
+  if (!acceptor_ || !try_accept(*result_)) return;
   loop_.ready(std::exchange(acceptor_, nullptr));
 }
 

@@ -86,7 +86,8 @@ Result<> EpollLoop::watch(int descriptor, EpollTarget& target, uint32_t events) 
   return {};
 }
 
-void EpollLoop::forget(const EpollTarget& target) {
+void EpollLoop::forget(int descriptor, const EpollTarget& target) {
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor, nullptr);
   for (int i = next_event_; i < event_count_; ++i) {
     epoll_event& event = events_[static_cast<size_t>(i)];
     if (event.data.ptr == &target) event.data.ptr = nullptr;

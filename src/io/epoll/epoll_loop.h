@@ -33,9 +33,10 @@ class EpollLoop final : public SystemLoop {
 
   /// Registers for input, output and hang-up, edge-triggered.
   Result<> watch(int descriptor, EpollTarget& target, uint32_t events);
-  /// Before `target` is destroyed: drops its events of this turn that were not delivered yet. Closing the
-  /// descriptor ends the registration.
-  void forget(const EpollTarget& target);
+  /// Before `target` is destroyed and its descriptor closed: ends the registration, and drops its events of
+  /// this turn that were not delivered yet. Closing alone would not end it while another process has the
+  /// same socket: a successor that was handed it, or for a moment whatever is being started.
+  void forget(int descriptor, const EpollTarget& target);
 
   /// Whether small sends wait for the end of this turn. Where a turn has much to do, they leave one after
   /// another then: that keeps our code in the caches, and the kernel's.

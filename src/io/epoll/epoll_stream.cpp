@@ -38,7 +38,7 @@ Result<std::unique_ptr<EpollStream>> EpollStream::start_connect(EpollLoop& loop,
 }
 
 EpollStream::~EpollStream() {
-  static_cast<EpollLoop&>(loop()).forget(*this);
+  static_cast<EpollLoop&>(loop()).forget(descriptor_, *this);
   close(descriptor_);
 }
 

@@ -2,6 +2,7 @@
 // be overtaken; what finds nobody is refused or lost, as with UDP over loopback.
 #pragma once
 
+#include <cerrno>
 #include <deque>
 #include <map>
 #include <string>
@@ -26,6 +27,7 @@ class SimDatagramSocket final : public DatagramSocket, private SimTarget {
                                                       const DatagramOptions& options);
   size_t send(std::span<const Datagram> datagrams) override;
   Address address() const override { return address_; }
+  Result<int> duplicate() const override { return fail(ErrorCode::kOther, ENOTSUP); }
 
  private:
   friend class SimDatagrams;

@@ -29,13 +29,11 @@ void SimListener::offer(std::unique_ptr<SimStream> stream) {
 }
 
 bool SimListener::try_accept(Result<std::unique_ptr<Stream>>& result) {
-  if (cancelled()) {
-    result = fail(ErrorCode::kCancelled);
-    return true;
+  if (!waiting_.empty() && accept_fails(result)) return true;
+  if (waiting_.empty()) {
+    if (cancelled()) result = fail(ErrorCode::kCancelled);
+    return cancelled();
   }
-  if (waiting_.empty()) return false;
-  if (accept_fails(result)) return true;
-  if (waiting_.empty()) return false;
   loop_.world().trace_.add(loop_.now(), loop_.index(), waiting_.front()->connection_number(),
                            SimTrace::Event::kAccept, 0);
   result = std::move(waiting_.front());
@@ -89,8 +87,7 @@ void SimListener::on_events(uint32_t) {
 }
 
 void SimListener::on_cancel() {
-  if (!acceptor_) return;
-  *result_ = fail(ErrorCode::kCancelled);
+  if (!acceptor_ || !try_accept(*result_)) return;
   loop_.ready(std::exchange(acceptor_, nullptr));
 }
 

@@ -18,6 +18,7 @@ class SimListener final : public Listener, private SimTarget {
 
   static Result<std::unique_ptr<Listener>> open(SimLoop& loop, const Address& address, ListenOptions options);
   Address address() const override { return address_; }
+  Result<int> duplicate() const override { return fail(ErrorCode::kOther, ENOTSUP); }
 
   SimLoop& loop() { return loop_; }
   /// A connection has come.

@@ -5,9 +5,9 @@
 
 namespace sluice::io {
 
-Task<Result<Resolution>> SimResolver::resolve(std::string name, CancelToken& token) {
+Task<Result<void>> SimResolver::travel(uint64_t name, CancelToken& token) {
   SimWorld& world = loop_.world();
-  world.trace_.add(world.now(), loop_.index(), 0, SimTrace::Event::kAsk, hash64(name));
+  world.trace_.add(world.now(), loop_.index(), 0, SimTrace::Event::kAsk, name);
   Duration delay = 2 * world.options().latency;
   FaultRecord fault{.loop = loop_.index(), .from = world.now(), .until = world.now()};
   if (world.strikes(FaultKind::kDnsSlow)) {
@@ -25,7 +25,21 @@ Task<Result<Resolution>> SimResolver::resolve(std::string name, CancelToken& tok
     world.strike(fault);
     co_return fail(world.random().below(2) ? ErrorCode::kTimedOut : ErrorCode::kUnresolved);
   }
-  const Resolution* found = world.find_name(name);
+  co_return Result<void>();
+}
+
+Task<Result<Resolution>> SimResolver::resolve(std::string name, CancelToken& token) {
+  auto arrived = co_await travel(hash64(name), token);
+  if (!arrived) co_return std::unexpected(arrived.error());
+  const Resolution* found = loop_.world().find_name(name);
+  if (!found) co_return fail(ErrorCode::kUnresolved);
+  co_return *found;
+}
+
+Task<Result<ServiceRecords>> SimResolver::resolve_service(std::string name, CancelToken& token) {
+  auto arrived = co_await travel(hash64(name), token);
+  if (!arrived) co_return std::unexpected(arrived.error());
+  const ServiceRecords* found = loop_.world().find_service(name);
   if (!found) co_return fail(ErrorCode::kUnresolved);
   co_return *found;
 }

@@ -8,13 +8,17 @@
 
 namespace sluice::io {
 
-/// Answers from `SimWorld::set_name`; slow or in vain when the seed says so.
+/// Answers from `SimWorld::set_name` and `set_service`; slow or in vain when the seed says so.
 class SimResolver final : public Resolver {
  public:
   explicit SimResolver(SimLoop& loop) : loop_(loop) {}
   Task<Result<Resolution>> resolve(std::string name, CancelToken& token) override;
+  Task<Result<ServiceRecords>> resolve_service(std::string name, CancelToken& token) override;
 
  private:
+  /// The way to the name server and back, for a question about the name with this hash.
+  Task<Result<void>> travel(uint64_t name, CancelToken& token);
+
   SimLoop& loop_;
 };
 

@@ -147,6 +147,11 @@ bool SimWorld::strikes(FaultKind kind) {
   return chance > 0 && random_.below(1'000'000) < chance;
 }
 
+void SimWorld::end_faults() {
+  options_.faults = {};
+  world_faults_.clear();
+}
+
 Duration SimWorld::drawn_time(FaultKind kind) {
   auto bound = static_cast<uint64_t>(nanoseconds(options_.faults[kind].up_to));
   return Duration(static_cast<int64_t>(random_.below(bound + 1)));
@@ -210,6 +215,18 @@ void SimWorld::set_name(const std::string& name, std::vector<Address> addresses,
 const Resolution* SimWorld::find_name(const std::string& name) const {
   auto found = names_.find(name);
   return found == names_.end() ? nullptr : &found->second;
+}
+
+void SimWorld::set_service(const std::string& name, std::vector<ServiceRecord> records, Duration ttl) {
+  if (records.empty())
+    services_.erase(name);
+  else
+    services_[name] = {std::move(records), ttl};
+}
+
+const ServiceRecords* SimWorld::find_service(const std::string& name) const {
+  auto found = services_.find(name);
+  return found == services_.end() ? nullptr : &found->second;
 }
 
 uint32_t SimWorld::connection_number(const Stream& stream) {

@@ -68,6 +68,13 @@ class SimWorld {
   void set_name(const std::string& name, std::vector<Address> addresses, Duration ttl);
   /// Null: there is no such name.
   const Resolution* find_name(const std::string& name) const;
+  /// Gives the service `name` servers; none: there is no such service any more.
+  void set_service(const std::string& name, std::vector<ServiceRecord> records, Duration ttl);
+  /// Null: there is no such service.
+  const ServiceRecords* find_service(const std::string& name) const;
+
+  /// Nothing goes wrong from now on, but for what has struck already.
+  void end_faults();
 
   /// Faults of `kind` that have struck so far.
   uint64_t drawn(FaultKind kind) const { return fault_log_.drawn(kind); }
@@ -133,6 +140,7 @@ class SimWorld {
   std::vector<Listening> listening_;
   std::set<Address> swallowed_;
   std::map<std::string, Resolution> names_;
+  std::map<std::string, ServiceRecords> services_;
   SimQueue queue_;
   std::unique_ptr<SimDatagrams> datagrams_;
   std::vector<std::unique_ptr<SimConnection>> connections_;

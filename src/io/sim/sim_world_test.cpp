@@ -418,6 +418,28 @@ TEST(SimResolver, AnswersFromTheWorldsTable) {
   EXPECT_EQ(ask_under({}, "nobody.test").resolution.error().code, ErrorCode::kUnresolved);
 }
 
+Task<> ask_service(SimLoop& loop, std::string name, Result<ServiceRecords>& answer) {
+  SimResolver resolver(loop);
+  CancelToken token;
+  answer = co_await resolver.resolve_service(std::move(name), token);
+}
+
+TEST(SimResolver, KnowsServices) {
+  SimWorld world({});
+  SimLoop& loop = world.add_loop();
+  std::vector<ServiceRecord> records{{.priority = 1, .host = "a.test", .port = 80, .weight = 2}};
+  world.set_service("_users._tcp.test", records, 30s);
+  Result<ServiceRecords> known = fail(ErrorCode::kOther);
+  Result<ServiceRecords> unknown = fail(ErrorCode::kOther);
+  TaskScope scope;
+  scope.spawn(ask_service(loop, "_users._tcp.test", known));
+  scope.spawn(ask_service(loop, "_other._tcp.test", unknown));
+  world.run();
+  ASSERT_TRUE(known);
+  EXPECT_EQ(known->records, records);
+  EXPECT_EQ(unknown.error().code, ErrorCode::kUnresolved);
+}
+
 TEST(SimResolver, IsSlowOrFailsWhenDrawnAndCanBeCancelled) {
   SimOptions slow = with(FaultKind::kDnsSlow, {1'000'000, 10s, 0});
   Answer late = ask_under(slow, "users.test");

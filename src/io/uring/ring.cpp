@@ -145,6 +145,18 @@ io_uring_sqe& Ring::next_submission() {
   return entry;
 }
 
+bool Ring::withdraw(uint64_t user_data) {
+  for (unsigned i = submitted_; i != queued_; ++i) {
+    io_uring_sqe& entry = entries_[i & submission_mask_];
+    if (entry.user_data != user_data) continue;
+    std::memset(&entry, 0, sizeof entry);
+    entry.opcode = IORING_OP_NOP;
+    entry.user_data = user_data;
+    return true;
+  }
+  return false;
+}
+
 /// Makes room in a full queue.
 void Ring::submit() {
   store_release(submission_tail_, queued_);

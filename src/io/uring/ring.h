@@ -37,6 +37,9 @@ class Ring {
   io_uring_sqe& next_submission();
   /// A place for the header of a message that `entry` sends; lives as long as the entry.
   msghdr& message_of(const io_uring_sqe& entry) { return messages_[static_cast<size_t>(&entry - entries_)]; }
+  /// Of the entries with this `user_data`, unless the kernel has taken them already, nothing is made: they
+  /// complete with 0. True: there was one.
+  bool withdraw(uint64_t user_data);
   bool has_submissions() const { return submitted_ != queued_; }
 
   /// Submits, lets the kernel complete, and waits until there is a completion: not at all when `timeout` is

@@ -16,7 +16,6 @@ UringListener::~UringListener() {
   assert(!acceptor_);
   loop_.remove(slot_);
   for (int accepted : waiting_) close(accepted);
-  shutdown(descriptor_, SHUT_RD);  // closing alone would wait for the cancel of the accept
   close(descriptor_);
 }
 
@@ -28,14 +27,19 @@ Result<std::unique_ptr<Listener>> UringListener::open(UringLoop& loop, const Add
 }
 
 bool UringListener::try_accept(Result<std::unique_ptr<Stream>>& result) {
-  if (cancelled()) {
-    result = fail(ErrorCode::kCancelled);
-    return true;
-  }
   if (!waiting_.empty()) {
     int accepted = waiting_.front();
     waiting_.pop_front();
     result = UringStream::adopt(loop_, accepted, peer_address(accepted));
+    return true;
+  }
+  if (cancelled()) {
+    // What the kernel accepts for us until it has heard of the cancel is ours.
+    if (loop_.in_flight(slot_, Operation::kAccept)) {
+      loop_.cancel(slot_, Operation::kAccept);
+      return false;
+    }
+    result = accept_last();
     return true;
   }
   if (int system = std::exchange(error_, 0)) {
@@ -51,6 +55,15 @@ bool UringListener::try_accept(Result<std::unique_ptr<Stream>>& result) {
     entry.ioprio = IORING_ACCEPT_MULTISHOT;
   }
   return false;
+}
+
+/// Of what had come before it was cancelled.
+Result<std::unique_ptr<Stream>> UringListener::accept_last() {
+  if (last_accepts_ == 0) return fail(ErrorCode::kCancelled);
+  int accepted = accept_rest(descriptor_);
+  last_accepts_ = accepted < 0 ? 0 : last_accepts_ - 1;
+  if (accepted < 0) return fail(ErrorCode::kCancelled);
+  return UringStream::adopt(loop_, accepted, peer_address(accepted));
 }
 
 void UringListener::wait_accept(std::coroutine_handle<> waiter, Result<std::unique_ptr<Stream>>* result) {
@@ -75,8 +88,7 @@ void UringListener::on_completion(Operation, int result, uint32_t) {
 }
 
 void UringListener::on_cancel() {
-  if (!acceptor_) return;
-  *result_ = fail(ErrorCode::kCancelled);
+  if (!acceptor_ || !try_accept(*result_)) return;
   loop_.ready(std::exchange(acceptor_, nullptr));
 }
 

@@ -160,8 +160,12 @@ void UringLoop::remove(Slot slot) {
   uint8_t in_flight = slots_[slot].in_flight;
   if (!in_flight) return free_slot(slot);
   for (auto operation :
-       {Operation::kReceive, Operation::kPoll, Operation::kSend, Operation::kConnect, Operation::kAccept})
-    if (in_flight & bit(operation)) cancel(slot, operation);
+       {Operation::kReceive, Operation::kPoll, Operation::kSend, Operation::kConnect, Operation::kAccept}) {
+    if (!(in_flight & bit(operation))) continue;
+    // What is not submitted yet names its descriptor by a number, which is another thread's new connection as
+    // soon as that is closed here.
+    if (!ring_->withdraw(user_data(slot, operation))) cancel(slot, operation);
+  }
 }
 
 void UringLoop::free_slot(Slot slot) {

@@ -1,11 +1,14 @@
 #include "io/uring/uring_loop.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <thread>
 
 #include "io/stream_fixture.h"
 #include "io/uring/buffer_ring.h"
+#include "io/uring/uring_stream.h"
 
 namespace sluice::io {
 namespace {
@@ -48,6 +51,26 @@ TEST_F(UringLoopTest, EmptyRingIsNoEndOfReceiving) {
   EXPECT_EQ(backend.await(hold_more_than_the_ring_has(loop)), BufferRing::kCount + 20);
   EXPECT_EQ(loop.lent().lent(), 0u);
   EXPECT_EQ(loop.buffers().lent(), 0u);
+}
+
+// Another thread gets the number of a descriptor as soon as it is closed, before what was prepared for it is
+// submitted: its bytes must not be received for the one that is gone.
+Task<std::string> close_before_submitting(UringLoop& loop) {
+  int gone[2];
+  int other[2];
+  EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, gone), 0);
+  UringStream::adopt(loop, gone[0], Address::loopback(1)).reset();
+  EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, other), 0);
+  EXPECT_EQ(other[0], gone[0]) << "the number is used again";
+  EXPECT_EQ(write(other[1], "mine", 4), 4);
+  co_await settle(loop);
+  char text[8];
+  ssize_t n = recv(other[0], text, sizeof text, MSG_DONTWAIT);
+  for (int descriptor : {gone[1], other[0], other[1]}) close(descriptor);
+  co_return std::string(text, static_cast<size_t>(std::max<ssize_t>(n, 0)));
+}
+TEST_F(UringLoopTest, WhatIsPreparedForAClosedDescriptorIsWithdrawn) {
+  EXPECT_EQ(backend.await(close_before_submitting(loop)), "mine");
 }
 
 Task<size_t> leave_unread(UringLoop& loop) {

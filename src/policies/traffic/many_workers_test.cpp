@@ -1,6 +1,7 @@
 // Limits and throttles over several workers: exact, whichever of them a request comes to.
 #include <deque>
 
+#include "gateway/upstream_fixture.h"
 #include "policies/policy_test_fixture.h"
 
 namespace sluice::policies::testing {
@@ -45,6 +46,28 @@ TEST_F(ManyWorkersTest, ASlidingWindowIsExact) {
   EXPECT_EQ(passing(300), 100);
   world.run_for(10s);
   EXPECT_EQ(passing(300), 100);
+}
+
+TEST_F(ManyWorkersTest, AStoreThatNobodyNamesIsLeftByAllAndMayComeBack) {
+  using gateway::testing::ScriptedUpstream;
+  using gateway::testing::UpstreamPeer;
+  ScriptedUpstream redis(world, upstream_loop, io::Address::loopback(6379), [](UpstreamPeer& peer) {
+    if (!std::exchange(peer.received, {}).empty()) peer.send("*4\r\n:1\r\n:7\r\n:1\r\n:0\r\n");
+  });
+  const std::string with =
+      "redis: { s: { url: redis://127.0.0.1:6379, timeout: 50ms } }\n" +
+      chain("{ rate_limit: { rate: 9/1s, key: api, store: s, mode: strict, on_store_failure: deny } }");
+  start(with);
+  EXPECT_EQ(passing(40), 40);
+  EXPECT_GE(redis.connections(), 2u);
+  size_t before = redis.connections();
+  for (int round = 0; round < 2; ++round) {
+    reload(chain("{ rate_limit: { rate: " + std::to_string(round + 1) + "/1s } }"));
+    world.run_for(1s);
+  }
+  for (size_t i = 0; i < before; ++i) EXPECT_NE(redis.peer(i).state, UpstreamPeer::State::kOpen);
+  reload(with);
+  EXPECT_EQ(passing(40), 40);
 }
 
 TEST_F(ManyWorkersTest, AThrottleHandsPlacesOverFromWorkerToWorker) {

@@ -151,7 +151,7 @@ io::Task<bool> SharedLimits::run(gateway::Worker& worker, std::span<const Shared
   gateway::RedisClient& client = worker.redis(store_);
   for (bool whole : {false, true}) {
     std::string command = gateway::limit_command(rules, keys, amount, as_much_as_there_is, whole);
-    auto answer = co_await client.ask(std::move(command), token);
+    auto answer = co_await client.ask(keys[0].name, std::move(command), token);
     if (!answer) co_return false;
     if (!whole && gateway::is_unknown_script(*answer)) continue;
     auto decided = gateway::read_decisions(*answer, rules.size());

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 
 from harness import patience, ports, raw, seccomp
 from harness.metrics import Metrics
+from harness.orphan import Orphan, adopt_orphans
 
 DEFAULTS = {
     "io": os.environ.get("E2E_IO", "auto"),  # run.py --io
@@ -134,6 +136,29 @@ class Gateway:
             return next((e for e in self.log() if all(e.get(key) == value for key, value in wanted.items())), None)
 
         return patience.poll(f"an access log line with {wanted}", look)
+
+    # Its successor.
+
+    def hand_over(self, ends=True):
+        """SIGUSR2, and from now on this is the successor. Waits for the predecessor to end; `ends` false: gives it back instead."""
+        adopt_orphans()
+        before, words = self.process, "has taken over"
+        count = self.said().count(words)
+        before.send_signal(signal.SIGUSR2)
+        patience.poll("a successor takes over", lambda: self.said().count(words) > count or self.check_alive(), 30)
+        self.process = Orphan(int(re.findall(rf"process (\d+) {words}", self.said())[-1]))
+        if not ends:
+            return before
+        code = before.wait(30)
+        assert code == 0, f"the predecessor's exit code: {code}"
+        return None
+
+    def hand_over_refused(self):
+        """SIGUSR2 with a successor that does not take over; gives back what was said."""
+        said = len(self.said())
+        self.process.send_signal(signal.SIGUSR2)
+        patience.poll("the successor gives up", lambda: self.check_alive() or "does not take over" in self.said()[said:], 30)
+        return self.said()[said:]
 
     def resident_bytes(self):
         fields = open(f"/proc/{self.process.pid}/statm").read().split()
