@@ -25,7 +25,7 @@ class Hedge {
                                        gateway::UpstreamPlace& place);
   /// Whose answer or failure it is.
   Attempt& winner() { return winner_ == &second_ ? *second_attempt_ : first_attempt_; }
-  /// The other target, when it was asked and has not won; null: it has, or was not asked.
+  /// The target of the try that has not won; null: there was but one try.
   const gateway::Target* also_tried() const;
   Instant winner_began() const { return winner_->began; }
 
